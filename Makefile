@@ -1,0 +1,47 @@
+# Two commands: `make demo` shows a month from rule files to invoices, `make test` passes everything.
+# Both set up .venv from requirements.lock first; nothing is written outside this folder.
+
+PYTHON := $(shell for p in python3.11 python3; do $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help setup demo test lint types check clean lock
+
+help:
+	@echo "make demo   price one thing, then run a sample city's month into out/"
+	@echo "make test   lint, types, layers and the whole suite"
+	@echo "make setup | lint | types | lock | clean"
+
+setup: $(READY)
+
+# Installed again only when the pins or the package's own description change.
+$(READY): requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY)
+	@$(BIN)/python examples/demo.py
+
+test: lint types
+	$(BIN)/python -m pytest -n 2
+
+lint: $(READY)
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/lint-imports --no-cache --no-logo
+
+types: $(READY)
+	$(BIN)/mypy
+
+# Pins with hashes, naming no host.
+lock: $(READY)
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --upgrade pyproject.toml -o requirements.lock
+	@! grep -n "://" requirements.lock
+
+clean:
+	rm -rf .venv out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
