@@ -441,6 +441,10 @@ class Version:
     change: Mapping[str, Any] = field(default_factory=dict)
     assumptions: tuple[Labels, ...] = ()
 
+    def __hash__(self) -> int:
+        """By name and digest, so that what is worked out once per version can be cached; mappings have no hash."""
+        return hash((self.tariff, self.effective, self.revision, self.digest))
+
     @property
     def name(self) -> str:
         """``cn/beijing/kitchen-waste@2022-09-30``, with ``.r2`` for a later revision."""
