@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ["tariffs", "billing_service"]
 FOLDERS = [ROOT / package / "locale" for package in PACKAGES if (ROOT / package / "locale").is_dir()]
 #: Functions whose first literal argument is a key of a sentence, with what stands before it in the catalogue.
-SPEAKERS = {"Problem": "problem.", "fail": "problem.", "problem": "problem.", "warning": "problem.", "text": "", "say": ""}
+SPEAKERS = {"Problem": "problem.", "fail": "problem.", "problem": "problem.", "refused": "problem.", "warning": "problem.", "text": "", "say": ""}
 
 
 def trees(*packages: str) -> Iterator[tuple[Path, ast.Module]]:
@@ -23,7 +23,8 @@ def trees(*packages: str) -> Iterator[tuple[Path, ast.Module]]:
 
 
 def places(sentence: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
+    """The names to fill. A place may be language's own (``say_zh`` beside ``say``): what a rule says in each language."""
+    return {name.removesuffix("_zh") for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
 
 
 def everything(language: str) -> dict[str, str]:
