@@ -409,7 +409,7 @@ class Charge:
         return full_name(self.name, self.key)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Version:
     """A tariff's complete text from one effective date until the next, checked. ``end`` is the first day it no longer
     rules (``until``, or the next version), None while open."""

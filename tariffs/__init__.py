@@ -1,0 +1,32 @@
+"""Fee and tariff rules as checked data: exact to the smallest coin, each line explained down to its clause.
+
+>>> import tariffs
+>>> version = tariffs.load("cn/beijing/kitchen-waste", on="2022-10-31")
+>>> version.explain(payer="quota_unit", weight="5.001", quota="10").total
+Decimal('1500.30')
+"""
+
+from tariffs.api import TariffVersion, load, parse, period_holding, read
+from tariffs.errors import FactsError, NotFoundError, PackError, Problem, TariffError, Where
+from tariffs.load import VersionFile, roots, strays, versions
+from tariffs.model import Rating, UsageRecord
+
+__all__ = [
+    "FactsError",
+    "NotFoundError",
+    "PackError",
+    "Problem",
+    "Rating",
+    "TariffError",
+    "TariffVersion",
+    "UsageRecord",
+    "VersionFile",
+    "Where",
+    "load",
+    "parse",
+    "period_holding",
+    "read",
+    "roots",
+    "strays",
+    "versions",
+]

@@ -1,0 +1,136 @@
+"""The front door: a version that can explain and rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from tariffs import load as _load
+from tariffs import model as m
+from tariffs.check import Identity, build
+from tariffs.errors import Problem
+from tariffs.explain import explain as _explain
+from tariffs.load import Rules, as_date
+from tariffs.needs import needed
+
+Period = tuple[date | str, date | str]
+
+
+@dataclass(frozen=True, slots=True)
+class TariffVersion:
+    """A checked version. ``on`` is the day it was asked for; ``warnings`` are what the check noticed."""
+
+    model: m.Version
+    on: date | None = None
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The tariff's id, ``cn/beijing/kitchen-waste``."""
+        return self.model.tariff
+
+    @property
+    def effective(self) -> date:
+        return self.model.effective
+
+    @property
+    def revision(self) -> int:
+        return self.model.revision
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the file's bytes, in hex: what ``sha256sum`` prints."""
+        return self.model.digest
+
+    @property
+    def status(self) -> str:
+        return self.model.status
+
+    @property
+    def title(self) -> m.Labels:
+        return self.model.title
+
+    @property
+    def language(self) -> int:
+        return self.model.language
+
+    @property
+    def currency(self) -> str:
+        return self.model.currency
+
+    @property
+    def end(self) -> date | None:
+        """The first day it no longer rules: its ``until`` or the next version, None while open."""
+        return self.model.end
+
+    @property
+    def billable(self) -> bool:
+        return self.model.billable
+
+    def explain(self, facts: Mapping[str, object] | None = None, /, *, period: Period | None = None, **more: object) -> m.Rating:
+        """Rate one set of facts, with the reason for every line.
+
+        Numbers are int, str or Decimal in the input's unit; a family is a mapping of members. ``period`` is half-open
+        and may be left out: where the rule counts days or months, the whole period that holds ``on`` is taken.
+        FactsError names every fact that is missing, unknown, malformed or out of bounds.
+        """
+        given = {**(facts or {}), **more}
+        return _explain(self.model, given, self._period(period, given))
+
+    def rate(self, frame: Any, *, period: Period | None = None, errors: Literal["raise", "return"] = "raise", workings: bool = False) -> Any:
+        """Rate a million sets of facts: pandas, Arrow or a mapping of columns in, the same kind out, decimals exact.
+
+        Columns are inputs by full name. The result has one column a charge and ``total``; with ``errors="return"`` it is
+        a pair: the result with nulls in bad rows, and a frame of row, input, code and reason.
+        """
+        from tariffs.rate import rate
+
+        return rate(self.model, frame, period=self._period(period, {}), errors=errors, workings=workings)
+
+    def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
+        if given is not None:
+            return as_date(given[0], "period"), as_date(given[1], "period")
+        choices = {name: value for name, value in facts.items() if isinstance(value, str) and value in getattr(self.model.choices.get(name), "members", ())}
+        if self.on is None or not needed(self.model, choices).period:
+            return None
+        return period_holding(self.on, self.model.period)
+
+
+def period_holding(day: date, period: str) -> tuple[date, date] | None:
+    """The calendar day, month, quarter or year that holds ``day``; None for other periods, which have no calendar."""
+    match period:
+        case "day":
+            return day, date.fromordinal(day.toordinal() + 1)
+        case "month":
+            return day.replace(day=1), date(day.year + day.month // 12, day.month % 12 + 1, 1)
+        case "quarter":
+            first = (day.month - 1) // 3 * 3 + 1
+            return date(day.year, first, 1), date(day.year + (first + 3) // 13, (first + 2) % 12 + 1, 1)
+        case "year":
+            return date(day.year, 1, 1), date(day.year + 1, 1, 1)
+        case _:
+            return None
+
+
+def load(tariff: str, *, on: date | str, known: date | str | None = None, rules: Rules = None) -> TariffVersion:
+    """The version of ``tariff`` in force on ``on``, as known on ``known`` (None: all that is written).
+
+    NotFoundError where there is none; PackError with every problem where its file does not check.
+    """
+    day = as_date(on, "on")
+    version, warnings = _load.find(tariff, day, None if known is None else as_date(known, "known"), rules)
+    return TariffVersion(version, day, warnings)
+
+
+def read(file: _load.VersionFile, *, end: date | None = None) -> TariffVersion:
+    """The version in one file found by ``versions``."""
+    version, warnings = _load.read_file(file, end)
+    return TariffVersion(version, None, warnings)
+
+
+def parse(content: bytes, *, tariff: str, effective: date, revision: int = 1, end: date | None = None, file: str = "") -> TariffVersion:
+    """A version from bytes, as an auditor has them from a database: digest and facts reproduce an old rating."""
+    version, warnings = build(content, Identity(tariff, effective, revision, end), file or f"{tariff}/{effective}.yaml")
+    return TariffVersion(version, None, warnings)

@@ -1,0 +1,115 @@
+"""Needed facts: what a rating may look at once its choices are known, by partial evaluation.
+
+A condition on choices that are known is settled; one on numbers, or on a choice not given, may go either way, and what
+lies behind both ways is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from tariffs import model as m
+from tariffs.walk import Node, parts
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """``numbers``: full names of numeric inputs; ``choices``: choice inputs looked at; ``period``: built-ins used."""
+
+    numbers: frozenset[str]
+    choices: frozenset[str]
+    period: frozenset[str]
+
+
+@dataclass(slots=True)
+class _Found:
+    given: Mapping[str, str]
+    numbers: set[str] = field(default_factory=set)
+    choices: set[str] = field(default_factory=set)
+    period: set[str] = field(default_factory=set)
+    gaps: list[m.Table] = field(default_factory=list)
+
+
+def needed(version: m.Version, choices: Mapping[str, str]) -> Needs:
+    """What a rating of ``version`` with these choices may look at. A choice looked at and not given is missing."""
+    return _needed(version, tuple(sorted((name, member) for name, member in choices.items() if name in version.choices)))
+
+
+@lru_cache(maxsize=4096)
+def _needed(version: m.Version, choices: tuple[tuple[str, str], ...]) -> Needs:
+    found = _Found(dict(choices))
+    for require in version.requires:
+        if truth(require.when, found) is not False:
+            truth(require.that, found)
+    for charge in version.charges:
+        if truth(charge.when, found) is not False:
+            _visit(charge.formula, found)
+    return Needs(frozenset(found.numbers), frozenset(found.choices), frozenset(found.period))
+
+
+def truth(test: m.Test | None, found: _Found) -> bool | None:
+    """Whether ``test`` holds as far as choices decide it; None where it may go either way. No test holds."""
+    match test:
+        case None:
+            return True
+        case m.Truth(value=value):
+            return value
+        case m.Is(name=name, member=member):
+            found.choices.add(name)
+            return found.given[name] == member if name in found.given else None
+        case m.Not(arg=arg):
+            inner = truth(arg, found)
+            return None if inner is None else not inner
+        case m.And(args=args) | m.Or(args=args):
+            stops, open_ = isinstance(test, m.Or), False
+            for arg in args:
+                inner = truth(arg, found)
+                if inner is stops:
+                    return stops
+                open_ = open_ or inner is None
+            return None if open_ else not stops
+        case m.Compare():
+            _visit(test.left, found)
+            _visit(test.right, found)
+            return None
+
+
+def _visit(node: Node, found: _Found) -> None:
+    match node:
+        case m.Fact():
+            found.numbers.add(m.full_name(node.name, node.key))
+        case m.BuiltIn(name=name):
+            found.period.add(name)
+        case m.If(test=test, then=then, other=other):
+            way = truth(test, found)
+            if way is not False:
+                _visit(then, found)
+            if way is not True:
+                _visit(other, found)
+        case m.Table(axes=axes, cells=cells):
+            found.choices.update(axes)
+            reached = [cell for key, cell in cells if all(found.given.get(axis, member) == member for axis, member in zip(axes, key, strict=True))]
+            if not reached:
+                found.gaps.append(node)
+            for cell in reached:
+                _visit(cell, found)
+        case _:
+            for part in parts(node):
+                _visit(part, found)
+
+
+def gaps(when: m.Test | None, node: Node, choices: Mapping[str, str]) -> list[m.Table]:
+    """Tables that ``node`` may look up in vain once ``choices`` are settled."""
+    found = _Found(choices)
+    if truth(when, found) is False:
+        return []
+    _visit(node, found)
+    return found.gaps
+
+
+def refused(requires: tuple[m.Require, ...], choices: Mapping[str, str]) -> bool:
+    """Whether a ``require`` refuses these choices whatever the numbers are."""
+    found = _Found(choices)
+    return any(truth(r.when, found) is True and truth(r.that, found) is False for r in requires)
