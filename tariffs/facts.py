@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import difflib
 import numbers
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from decimal import Decimal
-from functools import lru_cache
-from typing import Any
 
 from tariffs.errors import FactsError, Problem
 from tariffs.messages import label
-from tariffs.model import BuiltIn, Choice, Const, Fact, Facts, Input, Require, Type, Version
+from tariffs.model import Choice, Facts, Input, Require, Version
 from tariffs.money import MAX_DIGITS, is_multiple, read_number, show
-from tariffs.needs import needed
+from tariffs.needs import Needs, needed
 from tariffs.units import Unit
 
 Period = tuple[date, date]
@@ -33,7 +30,7 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
     known = {item.full_name: item for item in version.inputs}
     choices: dict[str, str] = {}
     figures: dict[str, Decimal] = {}
-    problems = list(period_problems(version, period))
+    problems: list[Problem] = []
     refused: set[str] = set()
     for name, value in _flat(given, problems):
         if name in known:
@@ -51,6 +48,7 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
             problems.append(unknown_choice(version.choices[name], value))
             refused.add(name)
     needs = needed(version, choices)
+    problems += period_problems(version, needs, period)
     lacking = (needs.choices | needs.numbers) - choices.keys() - figures.keys() - refused
     problems += [missing(version, name) for name in (*version.choices, *known) if name in lacking]
     if problems:
@@ -175,10 +173,10 @@ def whole_months(period: Period) -> int | None:
     return (end.year - start.year) * 12 + end.month - start.month if start.day == end.day else None
 
 
-def period_problems(version: Version, period: Period | None) -> Sequence[Problem]:
-    """What is wrong with the period: not needed is not asked, but a period given must be one the version can rate."""
+def period_problems(version: Version, needs: Needs, period: Period | None) -> list[Problem]:
+    """What is wrong with the period: one that is not needed is not asked for, but one given must be one the version can rate."""
     if period is None:
-        return [Problem("period-needed")] if uses_period(version) else []
+        return [Problem("period-needed")] if needs.period else []
     start, end = period
     said = {"start": start.isoformat(), "end": end.isoformat()}
     if end <= start:
@@ -187,26 +185,6 @@ def period_problems(version: Version, period: Period | None) -> Sequence[Problem
     if start < version.effective or (version.end is not None and end > version.end):
         found.append(Problem("period-outside", {**said, "version": version.name}))
     months = whole_months(period)
-    wrong_length = months != version.period_months if version.period_months else months is None and "period_months" in uses_period(version)
-    if wrong_length:
+    if months != version.period_months if version.period_months else months is None and "period_months" in needs.period:
         found.append(Problem("period-not-whole", {**said, "period": version.period}))
     return found
-
-
-@lru_cache(maxsize=1024)
-def uses_period(version: Version) -> frozenset[str]:
-    """Which of ``period_days`` and ``period_months`` the version names anywhere."""
-    requires = [(require.that, require.when) for require in version.requires]
-    return frozenset(_built_ins([*requires, *((charge.when, charge.formula) for charge in version.charges)]))
-
-
-def _built_ins(nodes: list[Any]) -> Iterator[str]:
-    """A walk over every field of every node: which fields a node has does not matter here."""
-    while nodes:
-        node = nodes.pop()
-        if isinstance(node, BuiltIn):
-            yield node.name
-        elif isinstance(node, tuple):
-            nodes.extend(node)
-        elif is_dataclass(node) and not isinstance(node, (Type, Const, Fact)):
-            nodes.extend(getattr(node, item.name) for item in fields(node))

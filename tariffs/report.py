@@ -1,0 +1,248 @@
+"""A rating as text, Markdown and JSON: which price applied, why, and by which clause.
+
+Text and Markdown say the same things from the same sentences (``words``); the JSON form is described in
+``docs/explanation.md`` and numbered, so that what is stored today can be read for ever.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from tariffs.messages import label
+from tariffs.messages import text as say
+from tariffs.model import Line, Rating, Source, Step, Version
+from tariffs.money import places, show
+from tariffs.units import named
+from tariffs.words import Reader, Sentence, called, condition, inline, quantity, reader, sentences, value_of
+
+FORMAT = 1
+Row = tuple[str, str, str]  # name, value, meaning
+
+
+def text(rating: Rating, locale: str = "en") -> str:
+    """The rating for a person at a terminal: plain lines, columns aligned, a Chinese sign counted as two cells."""
+    who, version = reader(rating.version, locale), rating.version
+    parts = [[label(version.title, locale, version.tariff), *(f"  {line}" for line in _head(rating, locale))]]
+    parts.append([say("report.facts", locale), *_aligned([("  " + name, value, meaning) for name, value, meaning in _facts(who, rating)])])
+    if rating.surplus:
+        parts[-1].append("  " + say("report.surplus", locale, names=", ".join(rating.surplus)))
+    if used := _values(who, rating):
+        parts.append([say("report.values", locale), *_aligned([("  " + name, value, meaning) for name, value, meaning in used])])
+    if rating.requires:
+        parts.append([say("report.requires", locale), *_indented(_required(who, rating), 1)])
+    parts.append([say("report.lines", locale)])
+    for line in rating.lines:
+        parts[-1] += [f"  {_line_title(who, line)}  {_amount(who, line)}", *_indented(_reasons(who, line), 2)]
+    parts.append(_aligned(_totals(who, rating)))
+    if version.assumptions:
+        parts.append([say("report.assumptions", locale), *(f"  - {label(words, locale)}" for words in version.assumptions)])
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def markdown(rating: Rating, locale: str = "en") -> str:
+    """The rating for a document or a page; what comes from facts and rules is escaped."""
+    who, version = reader(rating.version, locale), rating.version
+    heads = tuple(say(f"report.{head}", locale) for head in ("name", "value", "meaning"))
+    parts = [["# " + _plain(label(version.title, locale, version.tariff))], [f"- {_plain(line)}" for line in _head(rating, locale)]]
+    parts += [["## " + say("report.facts", locale)], _grid(heads, _facts(who, rating))]
+    if rating.surplus:
+        parts.append([_plain(say("report.surplus", locale, names=", ".join(rating.surplus)))])
+    if used := _values(who, rating):
+        parts += [["## " + say("report.values", locale)], _grid(heads, used)]
+    if rating.requires:
+        parts += [["## " + say("report.requires", locale)], _bullets(_required(who, rating))]
+    parts.append(["## " + say("report.lines", locale)])
+    for line in rating.lines:
+        parts += [[f"### {_plain(_line_title(who, line))}: {_plain(_amount(who, line))}"], _bullets(_reasons(who, line))]
+    parts.append([f"**{_plain(name)}{f': {_plain(amount)}' if amount else ''}**  " for name, amount in _totals(who, rating)])
+    if version.assumptions:
+        parts += [["## " + say("report.assumptions", locale)], [f"- {_plain(label(words, locale))}" for words in version.assumptions]]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def as_json(rating: Rating) -> dict[str, Any]:
+    """The rating for machines, format 1: no float anywhere, decimals are strings. Described in ``docs/explanation.md``."""
+    version = rating.version
+    return {
+        "format": FORMAT,
+        "tariff": version.tariff,
+        "effective": version.effective.isoformat(),
+        "revision": version.revision,
+        "digest": version.digest,
+        "language": version.language,
+        "status": version.status,
+        "title": dict(version.title),
+        "source": {"document": version.source.document, "issuer": version.source.issuer, "note": version.source.note},
+        "direction": version.direction,
+        "currency": version.currency,
+        "period": None if rating.period is None else {"start": rating.period[0].isoformat(), "end": rating.period[1].isoformat()},
+        "facts": {name: show(value) if isinstance(value, Decimal) else value for name, value in rating.facts.items()},
+        "surplus": list(rating.surplus),
+        "requires": [_step_json(step) for step in rating.requires],
+        "lines": [_line_json(version, line) for line in rating.lines],
+        "total": show(rating.total, places(version.step)),
+        "assumptions": [dict(words) for words in version.assumptions],
+    }
+
+
+def _line_json(version: Version, line: Line) -> dict[str, Any]:
+    charge, unit = line.charge, line.step.unit
+    return {
+        "name": charge.full_name,
+        "key": list(charge.key),
+        "kind": charge.kind,
+        "label": dict(charge.label),
+        "clause": charge.clause,
+        "amount": show(line.amount, places(version.step) if unit == named(version.currency) else 0),
+        "unit": "" if unit is None else str(unit),
+        "formula": charge.text.strip(),
+        "when": None if line.when is None else _step_json(line.when),
+        "steps": _step_json(line.step),
+    }
+
+
+def _step_json(step: Step) -> dict[str, Any]:
+    value = show(step.value) if isinstance(step.value, Decimal) else step.value
+    found: dict[str, Any] = {"kind": step.kind, "text": step.text, "value": value, "unit": "" if step.unit is None else str(step.unit)}
+    if step.detail:
+        found["detail"] = dict(step.detail)
+    if step.children:
+        found["steps"] = [_step_json(child) for child in step.children]
+    return found
+
+
+# --- what both say ------------------------------------------------------------------------------------------------
+
+
+def _head(rating: Rating, locale: str) -> Iterator[str]:
+    """Status (where it is not plainly law), rule, source, period and digest."""
+    version = rating.version
+    if version.status != "published":
+        yield say(f"report.status.{version.status}", locale)
+    yield in_force(version, locale)
+    yield say("report.source", locale, source=source_line(version.source))
+    if rating.period is not None:
+        start, end = rating.period
+        yield say("report.period", locale, first=start, last=_day_before(end))
+    yield say("report.digest", locale, digest=version.digest)
+
+
+def in_force(version: Version, locale: str) -> str:
+    """Which rule, and the days it rules; the last day is shown, not the day after it."""
+    if version.end is None:
+        return say("report.rule", locale, tariff=version.tariff, start=version.effective)
+    return say("report.rule-until", locale, tariff=version.tariff, start=version.effective, last=_day_before(version.end))
+
+
+def source_line(source: Source) -> str:
+    """Document and issuer in one line."""
+    return ", ".join(part for part in (source.document, source.issuer, source.note) if part)
+
+
+def _day_before(day: date) -> date:
+    return day - timedelta(days=1)
+
+
+def _facts(who: Reader, rating: Rating) -> list[Row]:
+    """Name, value with its unit, and what it means, for every fact given."""
+    inputs = {item.full_name: item for item in rating.version.inputs}
+    rows = []
+    for name, value in rating.facts.items():
+        if isinstance(value, Decimal):
+            rows.append((name, quantity(who, value, inputs[name].type.unit), label(inputs[name].label, who.locale)))
+        else:
+            choice = rating.version.choices[name]
+            words, member = label(choice.label, who.locale), label(choice.members[value], who.locale)
+            rows.append((name, value, say("report.meaning-of", who.locale, name=words, member=member) if words and member else words or member))
+    return rows
+
+
+def _values(who: Reader, rating: Rating) -> list[Row]:
+    """The version's own numbers that this rating looked at, in the order of the file, with the clause that sets each."""
+    used: dict[str, tuple[str, str]] = {}
+    waiting = [step for line in rating.lines for step in (line.step, line.when) if step is not None] + list(rating.requires)
+    while waiting:
+        step = waiting.pop()
+        waiting.extend(step.children)
+        if step.kind == "const" and step.detail:
+            used[step.detail["name"]] = (step.detail["name"], value_of(who, step))
+    rows = []
+    for value in rating.version.values:
+        meaning = label(value.label, who.locale)
+        meaning = say("report.clause", who.locale, words=meaning, clause=value.clause).strip() if value.clause else meaning
+        rows += [(*used[name], meaning) for name in used if name.partition("[")[0] == value.name]
+    return rows
+
+
+def _required(who: Reader, rating: Rating) -> Iterator[Sentence]:
+    for step in rating.requires:
+        for depth, words in condition(who, step.children[0]):
+            clause = step.detail["clause"] if depth == 0 else ""
+            yield depth, say("report.clause", who.locale, words=words, clause=clause) if clause else words
+
+
+def _line_title(who: Reader, line: Line) -> str:
+    """A charge's label, its kind where it is not simply billed, and its clause."""
+    words = called(who, line.charge.full_name)
+    if line.charge.kind != "line":
+        words = say(f"report.{line.charge.kind}", who.locale, label=words)
+    return say("report.clause", who.locale, words=words, clause=line.charge.clause) if line.charge.clause else words
+
+
+def _amount(who: Reader, line: Line) -> str:
+    return quantity(who, line.amount, line.step.unit)
+
+
+def _reasons(who: Reader, line: Line) -> Iterator[Sentence]:
+    if line.when is not None and line.when.kind != "truth":
+        yield 0, say("report.applies", who.locale, words=inline(who, line.when))
+    yield from sentences(who, line.step)
+
+
+def _totals(who: Reader, rating: Rating) -> list[tuple[str, str]]:
+    """The total, and apart from it contained taxes and refunds."""
+    version = rating.version
+    if not version.billable:
+        return [(say("report.no-total", who.locale), "")]
+    rows = [(say(f"report.total.{version.direction}", who.locale), quantity(who, rating.total, who.money))]
+    for line in rating.lines:
+        if line.charge.kind in {"included", "refund"}:
+            name = say(f"report.total-{line.charge.kind}", who.locale, label=called(who, line.charge.full_name))
+            rows.append((name, _amount(who, line)))
+    return rows
+
+
+# --- forms --------------------------------------------------------------------------------------------------------
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    """Columns aligned by what a terminal shows."""
+    widths = [max((_width(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _width(words: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in words)
+
+
+def _indented(found: Iterable[Sentence], depth: int) -> list[str]:
+    return [f"{'  ' * (depth + below)}{words}" for below, words in found]
+
+
+def _bullets(found: Iterable[Sentence]) -> list[str]:
+    return [f"{'  ' * depth}- {_plain(words)}" for depth, words in found]
+
+
+def _grid(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
+    lines = [heads, tuple("---" for _ in heads), *(tuple(_plain(cell) for cell in row) for row in rows)]
+    return [f"| {' | '.join(line)} |" for line in lines]
+
+
+def _plain(words: str) -> str:
+    """Nothing in it is markup."""
+    return re.sub(r"([\\`*<>|\[\]#])", r"\\\1", " ".join(words.split()))
