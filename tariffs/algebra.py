@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 
 from tariffs import model as m
 from tariffs.money import EXACT, Mode, common_grid, places, round_fraction, round_to, show, terminating
@@ -208,17 +209,16 @@ def divide(left: m.Expr, right: m.Expr, step: m.Expr, mode: Mode, text: str, exp
     if right.type.low <= 0 <= right.type.high:
         raise Broken("divisor-zero", text=right.text, low=show(right.type.low), high=show(right.type.high))
     unit = left.type.unit / right.type.unit
-    if isinstance(step, m.Const) and step.name:
-        target: Unit | None = step.type.unit
-    else:
-        target = next((u for u in (expected, money, PURE) if u is not None and factor(unit, u) is not None), None)
-        if target is None and _is_declared(left) and _is_declared(right):
-            target = unit
-        if target is None:
-            raise Broken("bare-step", unit=unit, step=show(size))
+    asked = (step.type.unit,) if isinstance(step, m.Const) and step.name else (expected, money, PURE)
+    target = next((u for u in asked if u is not None and factor(unit, u) is not None), None)
+    if target is None and isinstance(step, m.Const) and step.name:
+        raise Broken("units-differ", found=unit, wanted=step.type.unit)
+    if target is None and _is_declared(left) and _is_declared(right):
+        target = unit
+    if target is None:
+        raise Broken("bare-step", unit=unit, step=show(size))
     ratio = factor(unit, target)
-    if ratio is None:
-        raise Broken("units-differ", found=unit, wanted=target)
+    assert ratio is not None, "the target was chosen because it converts"
     ends = [Fraction(a) * ratio / Fraction(b) for a in (left.type.low, left.type.high) for b in (right.type.low, right.type.high)]
     kind = m.Type(target, size, round_fraction(min(ends), size, mode), round_fraction(max(ends), size, mode))
     return m.Divide(kind, text, left, right, ratio, size, mode)
@@ -241,7 +241,7 @@ def _bands(quantity: m.Expr, edges: Sequence[m.Expr], count: int, known: Known) 
             raise
         unit = next(e.type.unit for e in edges)
         quantity, edges = convert(quantity, unit), [convert(e, unit) for e in edges]
-    for first, second in zip(edges, edges[1:], strict=False):
+    for first, second in pairwise(edges):
         if not ascend(first, second, known):
             raise Broken("edges-order", first=first.text, second=second.text)
     return quantity, tuple(edges)

@@ -96,7 +96,7 @@ def build(content: bytes, identity: Identity, file: str) -> tuple[m.Version, tup
 def _months(period: str) -> int:
     """Calendar months in one regular period; 0 for days and ``any``."""
     fixed = {"day": 0, "any": 0, "month": 1, "quarter": 3, "year": 12}
-    return fixed[period] if period in fixed else int(period.split()[0])
+    return fixed[period] if period in fixed else int(period.split(maxsplit=1)[0])
 
 
 # --- names and dates ----------------------------------------------------------------------------------------------
@@ -126,8 +126,6 @@ def _dates(work: _Work, identity: Identity) -> None:
         work.problem("until-early", ("until",), until=until, effective=identity.effective)
     if identity.revision > 1 and work.layout.known is None:
         work.problem("known-missing", (), revision=identity.revision)
-    if work.layout.currency.step <= 0:
-        work.problem("step-positive", ("currency", "step"), step=show(work.layout.currency.step))
 
 
 def _unit(work: _Work, text: str | None, path: Path) -> Unit | None:
@@ -173,18 +171,9 @@ def _inputs(work: _Work) -> list[m.Input]:
             continue
         path = ("inputs", name)
         unit, axes = _unit(work, given.unit, (*path, "unit")), _axes(work, given.by, (*path, "by"))
-        if given.step <= 0:
-            work.problem("step-positive", (*path, "step"), step=show(given.step))
-            continue
-        for end in ("min", "max"):
-            if not is_multiple(getattr(given, end), given.step):
-                work.problem("bound-off-step", (*path, end), name=name, value=show(getattr(given, end)), step=show(given.step))
-        if given.min > given.max:
-            work.problem("bounds-order", (*path, "min"), name=name, low=show(given.min), high=show(given.max))
-            continue
         if axes is None:
             continue
-        kind = m.Type(unit or PURE, abs(given.step), given.min, given.max)
+        kind = m.Type(unit or PURE, given.step, given.min, given.max)
         keys = list(product(*axes.values()))
         found.extend(m.Input(name, key, kind, given.label, _collect(work, name, key, given)) for key in keys)
         work.symbols.families[name] = Family(given.by, {key: (m.Fact(kind, name, name, key),) for key in keys})
@@ -195,7 +184,7 @@ def _collect(work: _Work, name: str, key: m.Key, given: layout.NumberInput) -> m
     if given.collect is None:
         return None
     how, _, count = given.collect.partition("(")
-    if given.empty is not None and (not is_multiple(given.empty, given.step) or not given.min <= given.empty <= given.max):
+    if given.empty is not None and not given.min <= given.empty <= given.max:
         work.problem("empty-value-bounds", ("inputs", name, "empty"), name=name, value=show(given.empty))
     if given.weight and given.weight not in work.layout.inputs:
         work.problem("weight-unknown", ("inputs", name, "weight"), name=given.weight)
@@ -362,7 +351,8 @@ def _finish(work: _Work, formula: m.Expr, wanted: Unit | None, parsed: Formula, 
             formula = algebra.convert(formula, wanted)
         except algebra.Broken as broken:
             code = "not-money" if broken.code == "units-differ" and wanted == work.symbols.money else broken.code
-            work.problem(code, path, charge=charge, **{**broken.values, "text": " ".join(parsed.text.split())[:60]})
+            values = {**broken.values, "charge": charge, "text": " ".join(parsed.text.split())[:60]}
+            work.problems.append(Problem(code, values, work.document.where(path), charge))
             return None
     step = work.layout.currency.step
     if kind != "working" and formula.type.grid != 0 and not is_multiple(formula.type.grid, step):

@@ -170,7 +170,7 @@ def _call(name: str, node: ast.Call, scope: Scope, expected: Unit | None) -> m.E
         case "blocks" | "whole" | "flat":
             return _bands(name, node, scope, expected)
         case "min" | "max" | "sum":
-            args = _arguments(node, node.args, scope, lambda n, s: lower(n, s, expected))
+            args = _numbers(node, node.args, scope, expected)
             if args is None or not _no_keywords(node, scope):
                 return None
             text = scope.formula.piece(node)
@@ -204,6 +204,13 @@ def _arguments(node: ast.AST, args: Sequence[ast.expr], scope: Scope, read: Call
     return None if any(part is None for part in found) else [part for part in found if part is not None]
 
 
+def _numbers(node: ast.AST, args: Sequence[ast.expr], scope: Scope, expected: Unit | None) -> list[m.Expr] | None:
+    def read(part: ast.expr, at: Scope) -> m.Expr | None:
+        return lower(part, at, expected)
+
+    return _arguments(node, args, scope, read)
+
+
 def _each(node: ast.Call, scope: Scope, read: Callable[[ast.expr, Scope], T | None]) -> Iterator[T | None]:
     if len(node.args) != 2 or node.keywords or not isinstance(node.args[0], ast.Name):
         scope.problem(node, "each-form")
@@ -224,7 +231,7 @@ def _top(node: ast.Call, scope: Scope, expected: Unit | None) -> m.Expr | None:
     if not isinstance(count, int) or count < 1 or len(node.args) < 2:
         scope.problem(node, "top-count")
         return None
-    args = _arguments(node, node.args[1:], scope, lambda n, s: lower(n, s, expected))
+    args = _numbers(node, node.args[1:], scope, expected)
     if args is None or not _no_keywords(node, scope):
         return None
     return algebra.top(count, args, scope.formula.piece(node), expected)
@@ -307,7 +314,9 @@ def _edges(name: str, node: ast.expr, scope: Scope) -> list[tuple[m.Expr, bool]]
     found: list[tuple[m.Expr, bool]] = []
     broken = False
     for part in node.elts:
-        if not (isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id in ("upto", "below") and len(part.args) == 1 and not part.keywords):
+        if not (
+            isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id in ("upto", "below") and len(part.args) == 1 and not part.keywords
+        ):
             scope.problem(part, "edges-form", name=name)
             broken = True
             continue
@@ -444,7 +453,7 @@ def _lower_test(node: ast.expr, scope: Scope) -> m.Test | None:
                 return m.Truth(text, not arg.value)
             return None if arg is None else m.Not(text, arg)
         case ast.Call(func=ast.Name(id="any" | "all" as name)):
-            args = _arguments(node, node.args, scope, lower_test)
+            args: list[m.Test] | None = _arguments(node, node.args, scope, lower_test)
             return _join(name == "all", args, text) if args is not None and _no_keywords(node, scope) else None
         case _:
             scope.problem(node, "test-expected", text=text[:60])
@@ -479,7 +488,9 @@ def _compare(node: ast.Compare, scope: Scope) -> m.Test | None:
 
 def _is_word(node: ast.expr, scope: Scope) -> bool:
     symbols = scope.symbols
-    return isinstance(node, ast.Constant) and isinstance(node.value, str) or isinstance(node, ast.Name) and (node.id in symbols.choices or node.id in symbols.dimensions)
+    return (isinstance(node, ast.Constant) and isinstance(node.value, str)) or (
+        isinstance(node, ast.Name) and (node.id in symbols.choices or node.id in symbols.dimensions)
+    )
 
 
 def _compare_words(left: ast.expr, sign: str, right: ast.expr, scope: Scope) -> m.Test | None:

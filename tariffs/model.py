@@ -249,7 +249,28 @@ class Flat:
     amounts: tuple[Expr, ...]
 
 
-Expr = Const | Fact | BuiltIn | Amount | Table | Negate | Add | Subtract | Multiply | Convert | If | Least | Greatest | Sum | Top | Round | Divide | Blocks | Whole | Flat
+Expr = (
+    Const
+    | Fact
+    | BuiltIn
+    | Amount
+    | Table
+    | Negate
+    | Add
+    | Subtract
+    | Multiply
+    | Convert
+    | If
+    | Least
+    | Greatest
+    | Sum
+    | Top
+    | Round
+    | Divide
+    | Blocks
+    | Whole
+    | Flat
+)
 
 
 # --- expressions that give yes or no ------------------------------------------------------------------------------
@@ -412,7 +433,8 @@ class Charge:
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
     """A tariff's complete text from one effective date until the next, checked. ``end`` is the first day it no longer
-    rules (``until``, or the next version), None while open."""
+    rules (``until``, or the next version), None while open.
+    """
 
     tariff: str
     effective: date

@@ -17,7 +17,12 @@ MAX_DIGITS = 30
 
 #: Arithmetic that refuses to lose a digit. Its precision is far beyond what a checked expression can reach
 #: (4,000 characters, depth 50, 30 digits a number), so a trap means a fault of ours, never a rounded amount.
-EXACT = decimal.Context(prec=20_000, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN, traps=[decimal.Inexact, decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.FloatOperation])
+EXACT = decimal.Context(
+    prec=20_000,
+    Emax=decimal.MAX_EMAX,
+    Emin=decimal.MIN_EMIN,
+    traps=[decimal.Inexact, decimal.InvalidOperation, decimal.DivisionByZero, decimal.Overflow, decimal.FloatOperation],
+)
 
 
 class Mode(StrEnum):
@@ -148,5 +153,3 @@ def currency_step(code: str) -> Decimal | None:
         return None
     digits = 0 if code in _NO_MINOR else 3 if code in _THREE else 4 if code in _FOUR else 2
     return Decimal(1).scaleb(-digits)
-
-
