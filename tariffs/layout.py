@@ -74,7 +74,7 @@ def _one_of(pattern: re.Pattern[str], code: str) -> Callable[[Any], str]:
 
 
 def _labels(value: Any) -> Any:
-    if isinstance(value, str):
+    if isinstance(value, str) and value:
         return {"zh": value, "en": value}
     if not isinstance(value, dict):
         raise PydanticCustomError("labels-expected", "")
@@ -130,6 +130,9 @@ def _two_days(value: Any) -> Any:
 _NUMBER_SCHEMA = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}]}
 _LABELS_SCHEMA = {"anyOf": [{"type": ["string", "number"]}, {"type": "object", "additionalProperties": {"type": "string"}, "minProperties": 1}]}
 _TABLE_SCHEMA = {"type": "object", "minProperties": 1}
+_CODE_SCHEMA = {"type": "string", "pattern": "^[A-Z]{3}$"}
+_CURRENCY_PARTS = {"code": _CODE_SCHEMA, "step": _NUMBER_SCHEMA}
+_CURRENCY_SCHEMA = {"anyOf": [_CODE_SCHEMA, {"type": "object", "properties": _CURRENCY_PARTS, "required": ["code"], "additionalProperties": False}]}
 _BY_SCHEMA = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
 
 Text = Annotated[str, StringConstraints(min_length=1), WithJsonSchema({"type": ["string", "number"], "minLength": 1})]
@@ -159,7 +162,7 @@ class Source(_Part):
 class Currency(_Part):
     """Code and smallest amount; ISO 4217 gives the step where the file does not."""
 
-    code: Annotated[str, BeforeValidator(_one_of(re.compile("[A-Z]{3}"), "unknown-currency")), WithJsonSchema({"type": "string", "pattern": "^[A-Z]{3}$"})]
+    code: Annotated[str, BeforeValidator(_one_of(re.compile("[A-Z]{3}"), "unknown-currency"))]
     step: Number
 
 
@@ -238,13 +241,13 @@ class Change(_Part):
 class Layout(_Part):
     """A version file as written. Mappings keep the file's order; labels have at least one language."""
 
-    language: Annotated[int, BeforeValidator(_language)]
+    language: Annotated[int, BeforeValidator(_language), WithJsonSchema({"enum": list(LANGUAGES)})]
     title: Labels
     status: Literal["published", "unverified", "illustrative", "draft"]
     source: Source
     until: Day | None = None
     known: Day | None = None
-    currency: Annotated[Currency, BeforeValidator(_currency)]
+    currency: Annotated[Currency, BeforeValidator(_currency), WithJsonSchema(_CURRENCY_SCHEMA)]
     direction: Literal["receivable", "payable"]
     period: Annotated[str, BeforeValidator(_one_of(_PERIOD, "not-a-period")), WithJsonSchema({"type": "string", "pattern": f"^({_PERIOD.pattern})$"})]
     units: dict[Name, Labels] = {}
@@ -312,7 +315,17 @@ def read_cases(content: bytes, file: str) -> tuple[list[Case], Document]:
 
 def schema() -> dict[str, Any]:
     """The JSON schema of version files, for editors. Numbers may stand bare or quoted there; our readers decide."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Layout.model_json_schema()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_strict(Layout.model_json_schema())}
+
+
+def _strict(part: Any) -> Any:
+    """As the readers are: nothing is null, and a mapping of names holds names only."""
+    if isinstance(part, list):
+        return [_strict(inner) for inner in part if inner != {"type": "null"}]
+    if not isinstance(part, dict):
+        return part
+    found = {key: _strict(inner) for key, inner in part.items() if not (key == "default" and inner is None)}
+    return {**found, "additionalProperties": False} if "patternProperties" in found else found
 
 
 def _version_keys(path: Path) -> tuple[str, ...]:

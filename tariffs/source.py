@@ -114,9 +114,11 @@ def _decode(content: bytes, file: str) -> str:
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             raise PackError([Problem("not-utf8", {"encoding": encoding}, Where(file, 1, 1))])
+    if content[:64].count(0) * 3 > len(content[:64]):
+        raise PackError([Problem("not-utf8", {"encoding": "UTF-16"}, Where(file, 1, 1))])
     content = content.removeprefix(b"\xef\xbb\xbf")
     try:
-        text = content.decode("utf-8")
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         before = content[: error.start].decode("utf-8")
         lines = _BREAK.split(before)
@@ -124,9 +126,6 @@ def _decode(content: bytes, file: str) -> str:
         if _reads_as(content, "gb18030"):
             raise PackError([Problem("not-utf8", {"encoding": "GBK"}, where)]) from None
         raise PackError([Problem("not-utf8-byte", {"byte": f"0x{content[error.start]:02X}"}, where)]) from None
-    if text[:64].count("\x00") * 3 > min(len(text), 64):
-        raise PackError([Problem("not-utf8", {"encoding": "UTF-16"}, Where(file, 1, 1))])
-    return text
 
 
 def _reads_as(content: bytes, encoding: str) -> bool:
