@@ -6,7 +6,7 @@ where a reader would be: only the branch taken is computed and shown.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -116,32 +116,22 @@ def _requires(version: Version, world: _World) -> tuple[Step, ...]:
 def _number(node: Expr, world: _World) -> _Found:
     """The value of a numeric expression and its step."""
     match node:
-        case Const():
-            return node.value, Step("const", node.text, node.value, node.type.unit, {"name": full_name(node.name, node.key)} if node.name else _NOTHING)
-        case Fact():
-            name = full_name(node.name, node.key)
-            return _leaf("fact", node, name, world.numbers[name])
-        case BuiltIn():
-            return _leaf("builtin", node, node.name, _built_in(node.name, world))
-        case Amount():
-            name = full_name(node.name, node.key)
-            return _leaf("amount", node, name, world.amounts[name])
+        case Const() | Fact() | BuiltIn() | Amount():
+            return _leaf(node, world)
         case Table():
             key = tuple(world.choices[axis] for axis in node.axes)
             cell = next(cell for at, cell in node.cells if at == key)
-            return _result("table", node, *_kept(cell, world), {"name": node.name, "key": full_name(node.name, key)})
+            value, step = _number(cell, world)
+            return _result("table", node, value, (step,), {"name": node.name, "key": full_name(node.name, key)})
         case Negate():
             value, step = _number(node.arg, world)
             return _result("negate", node, EXACT.minus(value), (step,))
         case Add():
-            (left, one), (right, other) = _number(node.left, world), _number(node.right, world)
-            return _result("add", node, EXACT.add(left, right), (one, other))
+            return _pair("add", node, EXACT.add, world)
         case Subtract():
-            (left, one), (right, other) = _number(node.left, world), _number(node.right, world)
-            return _result("subtract", node, EXACT.subtract(left, right), (one, other))
+            return _pair("subtract", node, EXACT.subtract, world)
         case Multiply():
-            (left, one), (right, other) = _number(node.left, world), _number(node.right, world)
-            return _result("multiply", node, EXACT.multiply(left, right), (one, other))
+            return _pair("multiply", node, EXACT.multiply, world)
         case Convert():
             value, step = _number(node.arg, world)
             return _result("convert", node, EXACT.multiply(value, node.factor), (step,), {"factor": show(node.factor)})
@@ -149,19 +139,8 @@ def _number(node: Expr, world: _World) -> _Found:
             holds, test = _test(node.test, world)
             value, step = _number(node.then if holds else node.other, world)
             return _result("if", node, value, (test, step), {"branch": "then" if holds else "other"})
-        case Least():
-            found = [_number(arg, world) for arg in node.args]
-            return _result("least", node, min(value for value, _ in found), tuple(step for _, step in found))
-        case Greatest():
-            found = [_number(arg, world) for arg in node.args]
-            return _result("greatest", node, max(value for value, _ in found), tuple(step for _, step in found))
-        case Sum():
-            found = [_number(arg, world) for arg in node.args]
-            return _result("sum", node, total(value for value, _ in found), tuple(step for _, step in found))
-        case Top():
-            found = [_number(arg, world) for arg in node.args]
-            largest = sorted((value for value, _ in found), reverse=True)[: node.count]
-            return _result("top", node, total(largest), tuple(step for _, step in found), {"count": str(node.count)})
+        case Least() | Greatest() | Sum() | Top():
+            return _several(node, world)
         case Round():
             value, step = _number(node.arg, world)
             rounded = round_fraction(Fraction(value), node.step, node.mode)
@@ -177,17 +156,39 @@ def _number(node: Expr, world: _World) -> _Found:
     assert_never(node)
 
 
-def _leaf(kind: str, node: Fact | BuiltIn | Amount, name: str, value: Decimal) -> _Found:
-    return value, Step(kind, node.text, value, node.type.unit, {"name": name})
+def _leaf(node: Const | Fact | BuiltIn | Amount, world: _World) -> _Found:
+    if isinstance(node, Const):
+        return node.value, Step("const", node.text, node.value, node.type.unit, {"name": full_name(node.name, node.key)} if node.name else _NOTHING)
+    if isinstance(node, BuiltIn):
+        return _result("builtin", node, _built_in(node.name, world), (), {"name": node.name})
+    name = full_name(node.name, node.key)
+    if isinstance(node, Fact):
+        return _result("fact", node, world.numbers[name], (), {"name": name})
+    return _result("amount", node, world.amounts[name], (), {"name": name})
 
 
 def _result(kind: str, node: Expr, value: Decimal, children: tuple[Step, ...], detail: Mapping[str, str] = _NOTHING) -> _Found:
     return value, Step(kind, node.text, value, node.type.unit, detail, children)
 
 
-def _kept(node: Expr, world: _World) -> tuple[Decimal, tuple[Step, ...]]:
-    value, step = _number(node, world)
-    return value, (step,)
+def _pair(kind: str, node: Add | Subtract | Multiply, operation: Callable[[Decimal, Decimal], Decimal], world: _World) -> _Found:
+    (left, one), (right, other) = _number(node.left, world), _number(node.right, world)
+    return _result(kind, node, operation(left, right), (one, other))
+
+
+def _several(node: Least | Greatest | Sum | Top, world: _World) -> _Found:
+    found = [_number(arg, world) for arg in node.args]
+    values, steps = [value for value, _ in found], tuple(step for _, step in found)
+    match node:
+        case Least():
+            return _result("least", node, min(values), steps)
+        case Greatest():
+            return _result("greatest", node, max(values), steps)
+        case Sum():
+            return _result("sum", node, total(values), steps)
+        case Top():
+            return _result("top", node, total(sorted(values, reverse=True)[: node.count]), steps, {"count": str(node.count)})
+    assert_never(node)
 
 
 def _built_in(name: str, world: _World) -> Decimal:

@@ -32,7 +32,7 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
     figures: dict[str, Decimal] = {}
     problems: list[Problem] = []
     refused: set[str] = set()
-    for name, value in _flat(given, problems):
+    for name, value in _once(given, problems):
         if name in known:
             number = figure(name, value, problems)
             if number is not None:
@@ -49,7 +49,7 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
             refused.add(name)
     needs = needed(version, choices)
     problems += period_problems(version, needs, period)
-    lacking = (needs.choices | needs.numbers) - choices.keys() - figures.keys() - refused
+    lacking = _surely_needed(version, choices, needs) - choices.keys() - figures.keys() - refused
     problems += [missing(version, name) for name in (*version.choices, *known) if name in lacking]
     if problems:
         raise FactsError(problems)
@@ -57,16 +57,34 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
     return Facts(choices, figures, period, surplus)
 
 
-def _flat(given: Mapping[str, object], problems: list[Problem]) -> Iterator[tuple[str, object]]:
-    """Names and values with families written out; a fact given in both ways is a problem."""
+def _surely_needed(version: Version, choices: Mapping[str, str], needs: Needs) -> frozenset[str]:
+    """Needed whatever an open choice turns out to be: who forgets the class of payer is not asked for the facts of all classes."""
+    found = needs.choices | needs.numbers
+    for name in needs.choices - choices.keys():
+        for member in version.choices[name].members:
+            settled = needed(version, {**choices, name: member})
+            found &= settled.choices | settled.numbers
+    return found
+
+
+def _once(given: Mapping[str, object], problems: list[Problem]) -> Iterator[tuple[str, object]]:
+    """Names and values given; a fact given in both ways is a problem."""
     seen: set[str] = set()
+    for name, value in flat(given):
+        if name in seen:
+            problems.append(Problem("fact-twice", {"name": name}))
+        elif value is not None:
+            seen.add(name)
+            yield name, value
+
+
+def flat(given: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+    """Families written out member by member, as columns are named."""
     for name, value in given.items():
-        for full, item in [(str(name), value)] if not isinstance(value, Mapping) else _members(str(name), (), value):
-            if full in seen:
-                problems.append(Problem("fact-twice", {"name": full}))
-            elif item is not None:
-                seen.add(full)
-                yield full, item
+        if isinstance(value, Mapping):
+            yield from _members(str(name), (), value)
+        else:
+            yield str(name), value
 
 
 def _members(name: str, key: tuple[str, ...], family: Mapping[object, object]) -> Iterator[tuple[str, object]]:
