@@ -1,0 +1,171 @@
+"""Frames in and out: pandas, Arrow or plain columns come in, decimal columns of the same kind go out.
+
+Only the columns a version names are looked at. Amounts leave as ``decimal128`` built straight from whole numbers, no
+Python object a row. pandas is imported only where the caller brought a DataFrame.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+
+from tariffs.errors import FactsError, Problem, fail
+from tariffs.intake import Array, Piece
+from tariffs.scaled import NARROW, Ints, Mask, Number
+
+#: A chunked Arrow array, or Python objects with None where nothing was given.
+Source: TypeAlias = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """An opened frame: ``kind`` is ``pandas``, ``arrow`` or ``plain``; ``columns`` are those asked for that exist; ``index`` is pandas'."""
+
+    kind: str
+    rows: int
+    names: tuple[str, ...]
+    columns: Mapping[str, Source]
+    index: Any = None
+
+
+# --- in -----------------------------------------------------------------------------------------------------------
+
+
+def open_frame(frame: object, wanted: Iterable[str]) -> Frame:
+    """The columns ``wanted`` that a frame has. FactsError: no frame, a column twice, or columns of different length."""
+    if isinstance(frame, pa.RecordBatch):
+        frame = pa.Table.from_batches([frame])
+    if isinstance(frame, pa.Table):
+        names = tuple(frame.column_names)
+        _once(names, wanted)
+        return Frame("arrow", frame.num_rows, names, {name: frame.column(name) for name in wanted if name in names})
+    if _is_pandas(frame, "DataFrame"):
+        return _open_pandas(frame, list(wanted))
+    if isinstance(frame, Mapping):
+        return _open_plain(frame, list(wanted))
+    raise fail(FactsError, "not-a-frame", kind=type(frame).__name__)
+
+
+def _once(names: Sequence[object], wanted: Iterable[str]) -> None:
+    twice = [name for name in wanted if names.count(name) > 1]
+    if twice:
+        raise FactsError([Problem("column-twice", {"name": name}) for name in twice])
+
+
+def _is_pandas(thing: object, kind: str) -> bool:
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(thing, getattr(pandas, kind))
+
+
+def _open_pandas(frame: Any, wanted: list[str]) -> Frame:
+    names = tuple(frame.columns)
+    _once(names, wanted)
+    columns = {name: _series(frame[name]) for name in wanted if name in names}
+    return Frame("pandas", len(frame), tuple(str(name) for name in names), columns, frame.index)
+
+
+def _series(series: Any) -> Source:
+    if series.dtype == object:
+        return series.where(series.notna(), None).tolist()
+    return _chunked(pa.array(series, from_pandas=True))
+
+
+def _open_plain(frame: Mapping[Any, Any], wanted: list[str]) -> Frame:
+    columns = {name: _plain(frame[name]) for name in wanted if name in frame}
+    lengths = {name: len(column) for name, column in (columns or frame).items()}
+    if len(set(lengths.values())) > 1:
+        raise fail(FactsError, "columns-uneven", lengths=", ".join(f"{name}: {length}" for name, length in lengths.items()))
+    return Frame("plain", next(iter(lengths.values()), 0), tuple(str(name) for name in frame), columns)
+
+
+def _plain(column: Any) -> Source:
+    if isinstance(column, (pa.Array, pa.ChunkedArray)):
+        return _chunked(column)
+    if _is_pandas(column, "Series"):
+        return _series(column)
+    if isinstance(column, np.ndarray) and column.dtype != object:
+        return _chunked(pa.array(column))
+    return column if isinstance(column, list) else list(column)
+
+
+def _chunked(column: Array) -> Source:
+    return column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+
+
+def cut(column: Source, start: int, stop: int) -> Piece:
+    """Rows ``start`` to ``stop``; no copy where they lie in one Arrow chunk."""
+    if not isinstance(column, pa.ChunkedArray):
+        return column[start:stop]
+    part = column.slice(start, stop - start)
+    if part.num_chunks == 1:
+        return part.chunk(0)
+    joined: Any = part.combine_chunks()
+    return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """A column of amounts being written: machine words (two a row for decimal128, four for decimal256) and which rows are null.
+
+    ``signed``: a value may be negative, so the upper words are not simply 0.
+    """
+
+    name: str
+    places: int
+    signed: bool
+    words: Ints
+    null: Mask
+
+
+def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool) -> Amounts:
+    """Room for ``rows`` amounts of at most ``reach`` at ``places``. FactsError beyond 76 digits."""
+    if reach >= 10**76:
+        raise fail(FactsError, "amount-too-wide", name=name, digits=len(str(reach)))
+    return Amounts(name, places, signed, np.zeros((rows, 2 if reach < 10**38 else 4), np.int64), np.zeros(rows, np.bool_))
+
+
+def write(amounts: Amounts, start: int, stop: int, values: Number, null: Mask | None) -> None:
+    """Rows ``start`` to ``stop`` at once; ``null`` rows keep whatever number they have, which nobody can see."""
+    words = amounts.words[start:stop]
+    if null is not None:
+        amounts.null[start:stop] = null
+    if isinstance(values, int) and abs(values) >= NARROW:
+        values = np.full(stop - start, values, object)
+    if isinstance(values, np.ndarray) and values.dtype == object:
+        for index in range(words.shape[1]):
+            words[:, index] = ((values >> (64 * index)) & (2**64 - 1)).astype(np.uint64).view(np.int64)
+        return
+    words[:, 0] = values
+    if amounts.signed:
+        words[:, 1:] = (words[:, 0] >> 63)[:, None]
+
+
+def finish(amounts: Amounts) -> Array:
+    """The Arrow column; its memory is the words themselves."""
+    kind = pa.decimal128(38, amounts.places) if amounts.words.shape[1] == 2 else pa.decimal256(76, amounts.places)
+    valid = _buffer(np.packbits(~amounts.null, bitorder="little")) if amounts.null.any() else None
+    return pa.Array.from_buffers(kind, len(amounts.null), [valid, _buffer(amounts.words)])
+
+
+def _buffer(memory: Any) -> pa.Buffer:
+    return pa.py_buffer(memory)
+
+
+def close_frame(kind: str, columns: Mapping[str, Array], index: Any = None) -> Any:
+    """Columns as the kind of frame that came in: a DataFrame of Arrow-backed columns, an Arrow Table, or lists."""
+    if kind == "arrow":
+        return pa.table(dict(columns))
+    if kind == "plain":
+        return {name: column.to_pylist() for name, column in columns.items()}
+    import pandas as pd
+
+    made = {name: pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([column])), index=index) for name, column in columns.items()}
+    return pd.DataFrame(made, index=index)

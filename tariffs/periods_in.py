@@ -1,0 +1,86 @@
+"""The period of a rating by columns: one for all rows, or one a row in the date columns ``period_start`` and ``period_end``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from tariffs.columns import Frame
+from tariffs.errors import FactsError, fail
+from tariffs.facts import Period, whole_months
+from tariffs.intake import Piece, memory, null_mask, value_at
+from tariffs.model import Version
+from tariffs.scaled import Ints, Mask, Number
+
+COLUMNS = ("period_start", "period_end")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What formulas see of the period, rows whose period cannot be rated at all, rows that lack a built-in, and each row's period."""
+
+    built_ins: Mapping[str, Number]
+    bad: Mask | None
+    null: Mapping[str, Mask]
+    period_at: Callable[[int], Period | None]
+
+
+def has_columns(frame: Frame) -> bool:
+    """Whether the frame gives a period a row."""
+    return all(name in frame.columns for name in COLUMNS)
+
+
+def one_span(period: Period | None, rows: int) -> Span:
+    """One period for all rows."""
+    days, months = (None, None) if period is None else ((period[1] - period[0]).days, whole_months(period))
+    found = {"period_days": days, "period_months": months}
+    null = {name: np.ones(rows, np.bool_) for name, value in found.items() if value is None}
+    return Span({name: value or 0 for name, value in found.items()}, None, null, lambda row: period)
+
+
+def read_span(version: Version, given: Mapping[str, Piece]) -> Span:
+    """A period a row; the end is the day after the last."""
+    (start, no_start), (end, no_end) = (_days(given[name], name) for name in COLUMNS)
+    absent, months = no_start | no_end, _whole_months(start, end)
+    wrong = (end <= start) | (start < version.effective.toordinal()) | (end > (version.end or date.max).toordinal())
+    if version.period_months:
+        wrong |= months != version.period_months
+    bad = wrong & ~absent
+    null = {"period_days": absent, "period_months": absent | (months < 0)}
+    built_ins: dict[str, Number] = {"period_days": np.where(bad | absent, 1, end - start), "period_months": np.where(bad | null["period_months"], 1, months)}
+    return Span(built_ins, bad if bad.any() else None, {name: mask for name, mask in null.items() if mask.any()}, lambda row: _period_at(given, row))
+
+
+def _period_at(given: Mapping[str, Piece], row: int) -> Period | None:
+    first, last = (_as_date(value_at(given[name], row)) for name in COLUMNS)
+    return None if first is None or last is None else (first, last)
+
+
+def _as_date(value: object) -> date | None:
+    found = value.date() if isinstance(value, datetime) else value
+    assert found is None or isinstance(found, date), "a column of dates"
+    return found
+
+
+def _days(piece: Piece, name: str) -> tuple[Ints, Mask]:
+    """Proleptic ordinals (1 where null) and the null rows. FactsError where the column holds no dates."""
+    try:
+        array = (piece if isinstance(piece, pa.Array) else pa.array(piece, pa.date32())).cast(pa.date32())
+    except (pa.ArrowException, TypeError, ValueError):
+        raise fail(FactsError, "column-not-dates", name=name) from None
+    null = null_mask(array)
+    numbers = np.frombuffer(memory(array, 1), np.int32)[array.offset : array.offset + len(array)].astype(np.int64) + date(1970, 1, 1).toordinal()
+    return (numbers, np.zeros(len(array), np.bool_)) if null is None else (np.where(null, 1, numbers), null)
+
+
+def _whole_months(start: Ints, end: Ints) -> Ints:
+    """Months of each half-open period; -1 where it does not start and end on one day of the month."""
+    epoch = date(1970, 1, 1).toordinal()
+    first, last = ((days - epoch).astype("datetime64[D]") for days in (start, end))
+    first_month, last_month = first.astype("datetime64[M]"), last.astype("datetime64[M]")
+    same_day = (first - first_month.astype("datetime64[D]")) == (last - last_month.astype("datetime64[D]"))
+    return np.where(same_day, (last_month - first_month).astype(np.int64), -1)

@@ -1,0 +1,331 @@
+"""Rating by columns: the numbers of ``explain``, a million rows at a time.
+
+Rows run through in chunks small enough to stay in the processor's cache. A row that cannot be rated is found by column
+operations; only then are its facts read one by one, so that both evaluators refuse with the same words.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, reduce
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from tariffs import columns, intake, periods_in
+from tariffs.columns import Amounts, Frame
+from tariffs.errors import FactsError, Problem
+from tariffs.facts import Period, period_problems, read_facts, refused, unknown
+from tariffs.intake import Column, merge
+from tariffs.kernel import Check, Layout, check, plan
+from tariffs.model import Charge, Require, Version
+from tariffs.money import places
+from tariffs.needs import Needs, needed
+from tariffs.periods_in import Span
+from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, constant, enclose, reach, rescale, select
+
+CHUNK = 2**16
+_Found = tuple[Require | None, Mask]
+BUILT_INS = frozenset({"period_days", "period_months"})
+SHOWN = 20  # problems told by an error; all are counted
+
+
+@dataclass(frozen=True, slots=True)
+class _Charge:
+    charge: Charge
+    when: Check | None
+    formula: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Require:
+    require: Require
+    when: Check | None
+    that: Check
+
+
+@dataclass(frozen=True, slots=True)
+class _Program:
+    """A version, planned: made once, run for every chunk."""
+
+    version: Version
+    layout: Layout
+    requires: tuple[_Require, ...]
+    charges: tuple[_Charge, ...]
+    total: Plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """Rows ``start`` to ``stop``: what was given, what was read from it, and which rows are refused so far (``bad``)."""
+
+    start: int
+    stop: int
+    given: Mapping[str, intake.Piece]
+    read: Mapping[str, Column]
+    span: Span
+    bad: Mask | None
+
+
+def rate(
+    version: Version, frame: Any, *, period: Period | None = None, errors: Literal["raise", "return"] = "raise", workings: bool = False, locale: str = "en"
+) -> Any:
+    """One column a charge (by full name) and ``total``, of the kind that came in; exact decimals, null where a charge does not apply.
+
+    ``frame``: a pandas DataFrame, an Arrow Table or RecordBatch, or a mapping of names to lists. The period is one for
+    all rows, or given by row in date columns ``period_start`` and ``period_end``. Columns the version does not name are
+    passed over. With ``errors="return"``: a pair of the result, null in rows that cannot be rated, and a frame of row
+    (from 0), input, code and reason. FactsError: a needed column is absent or holds floats, the period cannot be rated,
+    or (``errors="raise"``) a row cannot be; it then counts them and tells the first 20 problems.
+    """
+    assert errors in ("raise", "return")
+    program = _program(version)
+    opened = columns.open_frame(frame, [*version.choices, *(item.full_name for item in version.inputs), *periods_in.COLUMNS])
+    by_row = period is None and periods_in.has_columns(opened)
+    problems = period_problems(version, Needs(frozenset(), frozenset(), frozenset()), period)
+    if problems:
+        raise FactsError(problems)
+    outputs = _outputs(program, opened.rows, workings)
+    refusals: list[tuple[int, list[Problem]]] = []
+    count = 0
+    with np.errstate(all="ignore"):  # rows that are thrown away may overflow; those that count are proven not to
+        for chunk in _chunks(program, opened, period, by_row):
+            bad, found = _rate_chunk(program, chunk, outputs)
+            if bad is not None:
+                rows = np.flatnonzero(bad)
+                count += len(rows)
+                told = rows if errors == "return" else rows[: max(0, SHOWN - len(refusals))]
+                refusals.extend((chunk.start + int(row), _reasons(version, chunk, int(row), found)) for row in told)
+    if count and errors == "raise":
+        raise _error(count, refusals)
+    result = columns.close_frame(opened.kind, {amounts.name: columns.finish(amounts) for amounts in outputs}, opened.index)
+    return result if errors == "raise" else (result, _problem_frame(opened.kind, refusals, locale))
+
+
+# --- planning -----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _program(version: Version) -> _Program:
+    scales = {item.full_name: item.type.places for item in version.inputs}
+    scales |= {charge.full_name: _charge_places(version, charge) for charge in version.charges}
+    layout = Layout({name: {member: code for code, member in enumerate(choice.members)} for name, choice in version.choices.items()}, scales)
+    requires = tuple(_Require(r, None if r.when is None else check(r.when, layout), check(r.that, layout)) for r in version.requires)
+    charges = tuple(_Charge(c, None if c.when is None else check(c.when, layout), plan(c.formula, scales[c.full_name], layout)) for c in version.charges)
+    return _Program(version, layout, requires, charges, _total(version, scales))
+
+
+def _charge_places(version: Version, charge: Charge) -> int:
+    own = charge.formula.type.places
+    return own if charge.kind == "working" else max(own, places(version.step))
+
+
+def _total(version: Version, scales: Mapping[str, int]) -> Plan:
+    """The sum of the charges of kind ``line``."""
+    lines = [charge for charge in version.charges if charge.kind == "line"]
+    fine = max((scales[line.full_name] for line in lines), default=places(version.step))
+    parts = [rescale(_amount(line.full_name, scales[line.full_name], reach(line.formula.type, scales[line.full_name])), fine) for line in lines]
+    return reduce(lambda a, b: combine(operator.add, a, b, fine, a.reach + b.reach), parts) if parts else constant(0, fine)
+
+
+def _amount(name: str, scale: int, size: int) -> Plan:
+    return Plan(lambda b, t: b.amounts[name], scale, size)
+
+
+def _outputs(program: _Program, rows: int, workings: bool) -> list[Amounts]:
+    """The columns of the result; the last is the total."""
+    shown = [c for c in program.charges if workings or c.charge.kind != "working"]
+    found = [columns.new_amounts(c.charge.full_name, rows, c.formula.places, c.formula.reach, c.charge.formula.type.low < 0) for c in shown]
+    signed = any(c.charge.formula.type.low < 0 for c in program.charges)
+    return [*found, columns.new_amounts("total", rows, program.total.places, program.total.reach, signed)]
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def _chunks(program: _Program, frame: Frame, period: Period | None, by_row: bool) -> Iterator[_Chunk]:
+    """The frame in chunks, read and checked for everything but ``require``. FactsError where a needed column is absent."""
+    lacking: set[str] = set()
+    for start in range(0, frame.rows, CHUNK):
+        stop = min(start + CHUNK, frame.rows)
+        chunk = _read_chunk(program, frame, start, stop, period, by_row)
+        missing = _missing(program.version, chunk)
+        lacking |= {name for name, mask in missing.items() if mask.any() and not ((by_row and name in BUILT_INS) or name in frame.columns)}
+        if not lacking:
+            yield _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))
+    if lacking:
+        problems = period_problems(program.version, needed(program.version, {}), period) if lacking & BUILT_INS else []
+        raise FactsError([*problems, *(_absent(program.version, name, frame.names) for name in sorted(lacking - BUILT_INS))])
+
+
+def _read_chunk(program: _Program, frame: Frame, start: int, stop: int, period: Period | None, by_row: bool) -> _Chunk:
+    version, rows = program.version, stop - start
+    given = {name: columns.cut(column, start, stop) for name, column in frame.columns.items()}
+    nothing: list[object] = [None] * rows
+    floats: list[Problem] = []
+    read: dict[str, Column] = {name: intake.read_choice(given.get(name, nothing), choice) for name, choice in version.choices.items()}
+    for item in version.inputs:
+        try:
+            read[item.full_name] = intake.read_numbers(given.get(item.full_name, nothing), item)
+        except FactsError as error:
+            floats.extend(error.problems)
+    if floats:
+        raise FactsError(floats)
+    span = periods_in.read_span(version, given) if by_row else periods_in.one_span(period, rows)
+    return _Chunk(start, stop, given, read, span, reduce(merge, [column.bad for column in read.values()], span.bad))
+
+
+def _missing(version: Version, chunk: _Chunk) -> dict[str, Mask]:
+    """Rows by fact in which the fact is needed and null: needs are asked once for every combination of choices present."""
+    used = needed(version, {})
+    nulls = {name: column.null for name, column in chunk.read.items() if column.null is not None}
+    nulls |= {name: mask for name, mask in chunk.span.null.items() if name in used.period}
+    if not nulls:
+        return {}
+    index, combinations = _combinations(version, chunk.read, chunk.stop - chunk.start)
+    needs = [needed(version, choices) for choices in combinations]
+    wanted = {name: np.array([name in n.numbers | n.choices | n.period for n in needs], np.bool_) for name in nulls}
+    return {name: wanted[name][index] & mask for name, mask in nulls.items() if wanted[name].any()}
+
+
+def _combinations(version: Version, read: Mapping[str, Column], rows: int) -> tuple[Any, list[dict[str, str]]]:
+    """The distinct combinations of choices given in some rows, and each row's place among them."""
+    index = np.zeros(rows, np.int64)
+    members = {name: [*choice.members, None] for name, choice in version.choices.items()}
+    for name, names in members.items():
+        column = read[name]
+        unusable = merge(column.null, column.bad)
+        codes = column.values if unusable is None else np.where(unusable, len(names) - 1, column.values)
+        _, index = np.unique(index * len(names) + codes, return_inverse=True)
+    distinct, first, inverse = np.unique(index, return_index=True, return_inverse=True)
+    assert len(distinct) == len(first)
+    return inverse, [_choices_at(members, read, int(row)) for row in first]
+
+
+def _choices_at(members: Mapping[str, Sequence[str | None]], read: Mapping[str, Column], row: int) -> dict[str, str]:
+    found = {}
+    for name, names in members.items():
+        unusable = merge(read[name].null, read[name].bad)
+        member = names[int(read[name].values[row])]
+        if member is not None and (unusable is None or not unusable[row]):
+            found[name] = member
+    return found
+
+
+def _absent(version: Version, name: str, names: Sequence[str]) -> Problem:
+    """A needed column is not there; with a column nobody asked for that may be it."""
+    for other in names:
+        near = unknown(version, other).values.get("suggestion")
+        if near in (name, name.split("[", maxsplit=1)[0]) and other not in version.choices and other not in {item.full_name for item in version.inputs}:
+            return Problem("column-absent-like", {"name": name, "suggestion": other})
+    return Problem("column-absent", {"name": name})
+
+
+# --- rating -------------------------------------------------------------------------------------------------------
+
+
+def _rate_chunk(program: _Program, chunk: _Chunk, outputs: Sequence[Amounts]) -> tuple[Mask | None, list[_Found]]:
+    """Writes the chunk's amounts; gives the rows refused, and which rows a ``require`` (None: no charge applies) refuses."""
+    batch = Batch(
+        {item.full_name: chunk.read[item.full_name].values for item in program.version.inputs},
+        {name: chunk.read[name].values for name in program.version.choices},
+        chunk.span.built_ins,
+        {},
+    )
+    found: list[_Found] = list(_refusals(program, batch, chunk.bad, chunk.stop - chunk.start))
+    bad = reduce(merge, [mask for _, mask in found], chunk.bad)
+    applied = _amounts(program, batch, bad)
+    nowhere = _nowhere(applied, bad, chunk.stop - chunk.start)
+    if nowhere is not None:
+        found.append((None, nowhere))
+        bad = merge(bad, nowhere)
+    for amounts in outputs:
+        if amounts.name == "total":
+            columns.write(amounts, chunk.start, chunk.stop, program.total.run(batch, _alive(bad)), bad)
+        else:
+            columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], merge(_not(applied[amounts.name], chunk.stop - chunk.start), bad))
+    return bad, found
+
+
+def _alive(bad: Mask | None) -> Taken:
+    return () if bad is None else ((bad, False),)
+
+
+def _not(answer: Answer, rows: int) -> Mask | None:
+    if isinstance(answer, bool):
+        return None if answer else np.ones(rows, np.bool_)
+    return ~answer
+
+
+def _refusals(program: _Program, batch: Batch, bad: Mask | None, rows: int) -> Iterator[_Found]:
+    """The rows each ``require`` refuses, among those whose facts can be used at all."""
+    taken = _alive(bad)
+    for item in program.requires:
+        asked: Answer = True if item.when is None else item.when(batch, taken)
+        holds = item.that(batch, enclose(taken, asked, True))
+        failing = np.broadcast_to(np.logical_and(asked, np.logical_not(holds)), rows)
+        failing = failing if bad is None else failing & ~bad
+        if failing.any():
+            yield item.require, failing
+
+
+def _amounts(program: _Program, batch: Batch, bad: Mask | None) -> dict[str, Answer]:
+    """Computes every charge in order into the batch, 0 where it does not apply; gives where each applies."""
+    applied: dict[str, Answer] = {}
+    for item in program.charges:
+        taken = _alive(bad)
+        when: Answer = True if item.when is None else item.when(batch, taken)
+        name = item.charge.full_name
+        applied[name] = when
+        batch.amounts[name] = _amount_where(item.formula, batch, taken, when)
+    return applied
+
+
+def _amount_where(formula: Plan, batch: Batch, taken: Taken, when: Answer) -> Number:
+    if isinstance(when, bool):
+        return formula.run(batch, taken) if when else 0
+    return select(when, formula.run(batch, enclose(taken, when, True)), 0, formula.reach)
+
+
+def _nowhere(applied: Mapping[str, Answer], bad: Mask | None, rows: int) -> Mask | None:
+    """Rows to which no charge applies."""
+    if any(answer is True for answer in applied.values()):
+        return None
+    anywhere = reduce(operator.or_, applied.values(), np.zeros(rows, np.bool_))
+    missing = ~anywhere if bad is None else ~(anywhere | bad)
+    return missing if missing.any() else None
+
+
+# --- refusing -----------------------------------------------------------------------------------------------------
+
+
+def _reasons(version: Version, chunk: _Chunk, row: int, found: Sequence[_Found]) -> list[Problem]:
+    """Why a row is refused, in the words of the one-at-a-time reader."""
+    reasons = [Problem("nothing-applies") if require is None else refused(version, require) for require, mask in found if mask[row]]
+    if reasons:
+        return reasons
+    given = {name: intake.value_at(chunk.given[name], row) for name in chunk.read if name in chunk.given}
+    try:
+        read_facts(version, given, chunk.span.period_at(row))
+    except FactsError as error:
+        return list(error.problems)
+    raise AssertionError("a row found bad by column is bad by itself")
+
+
+def _error(count: int, refusals: Sequence[tuple[int, list[Problem]]]) -> FactsError:
+    told = [Problem(p.code, {**p.values, "row": str(row)}, p.where, f"[{row}]", p.severity) for row, problems in refusals for p in problems][:SHOWN]
+    return FactsError([Problem("rows-refused", {"count": str(count), "told": str(len(told))}), *told])
+
+
+def _problem_frame(kind: str, refusals: Sequence[tuple[int, list[Problem]]], locale: str) -> Any:
+    flat = [(row, problem) for row, problems in refusals for problem in problems]
+    rows = pa.array([row for row, _ in flat], pa.int64())
+    texts = {
+        "input": [problem.values.get("name", "") for _, problem in flat],
+        "code": [problem.code for _, problem in flat],
+        "reason": [problem.sentence(locale) for _, problem in flat],
+    }
+    return columns.close_frame(kind, {"row": rows, **{name: pa.array(column, pa.string()) for name, column in texts.items()}})

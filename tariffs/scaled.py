@@ -1,0 +1,209 @@
+"""Columns of whole numbers at a scale that is known beforehand: what the columnar evaluator computes with.
+
+A plan at scale ``places`` gives ``value * 10**places``; ``places`` may be negative (300 at -2 is 3), so that constants soak up scale and
+products need no second pass. Width is settled while planning: int64 where the static bounds of the result and of
+everything on the way stay below 2**62, else exact Python integers in object columns. Rows an enclosing condition
+excludes are computed like all others and thrown away; they may hold nonsense, but never divide by zero.
+
+Independent of ``explain`` on purpose: rounding is written here a second time.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from functools import reduce
+from math import ceil
+from typing import Any, assert_never
+
+import numpy as np
+import numpy.typing as npt
+
+from tariffs import model as m
+from tariffs.money import EXACT, Mode
+
+#: int64, or object columns of Python ints where values may be wider.
+Ints = npt.NDArray[Any]
+Number = int | Ints
+Mask = npt.NDArray[np.bool_]
+Answer = bool | Mask
+#: Conditions that enclose a node, with the side on which it stands.
+Taken = tuple[tuple[Mask, bool], ...]
+NARROW = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows: numeric inputs at the scale of their type, choices as codes, built-ins, and earlier charges (0 where they do not apply)."""
+
+    numbers: Mapping[str, Ints]
+    codes: Mapping[str, Ints]
+    built_ins: Mapping[str, Number]
+    amounts: dict[str, Number]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to compute an expression at scale ``places``; ``reach`` bounds the size of the scaled result, ``fixed`` is it where it is constant."""
+
+    run: Callable[[Batch, Taken], Number]
+    places: int
+    reach: int
+    fixed: int | None = None
+
+
+# --- scale and width ----------------------------------------------------------------------------------------------
+
+
+def least_places(grid: Decimal) -> int:
+    """The smallest scale (300 -> -2, 0.05 -> 2) at which every multiple of ``grid`` is whole; 0 for the grid 0."""
+    if not grid:
+        return 0
+    exponent = EXACT.normalize(grid).as_tuple().exponent
+    assert isinstance(exponent, int), "grids are finite"
+    return -exponent
+
+
+def scaled(value: Decimal | Fraction, places: int) -> int:
+    """``value * 10**places``, which must be whole."""
+    exact = Fraction(value) * Fraction(10) ** places
+    assert exact.denominator == 1, "the scale holds every digit"
+    return exact.numerator
+
+
+def reach(kind: m.Type, places: int) -> int:
+    """The largest size a value of this type has at this scale."""
+    return ceil(max(abs(Fraction(kind.low)), abs(Fraction(kind.high))) * Fraction(10) ** places)
+
+
+def widen(value: Number) -> Number:
+    """Python integers, which never overflow."""
+    return value if isinstance(value, int) or value.dtype == object else value.astype(object)
+
+
+def narrow(value: Number, taken: Taken) -> Number:
+    """Back to int64 after an operation whose result is proven to fit; OverflowError where the proof was wrong."""
+    if isinstance(value, int) or value.dtype != object:
+        return value
+    mask = taken_mask(taken)
+    return (value if mask is None else np.where(mask, value, 0)).astype(np.int64)
+
+
+def taken_mask(taken: Taken) -> Mask | None:
+    """Rows on which every enclosing condition has the side asked for; None: all."""
+    masks = [mask if side else ~mask for mask, side in taken]
+    return reduce(operator.and_, masks) if masks else None
+
+
+def enclose(taken: Taken, answer: Answer, side: bool) -> Taken:
+    """``taken``, and ``answer`` must be ``side``."""
+    return taken if isinstance(answer, bool) else (*taken, (answer, side))
+
+
+def fit(arg: Plan, size: int) -> Plan:
+    """``arg`` known to stay within ``size``; narrow again where it was wide only on the way."""
+    if arg.reach < NARROW or size >= NARROW:
+        return Plan(arg.run, arg.places, size, arg.fixed)
+    return Plan(lambda b, t: narrow(arg.run(b, t), t), arg.places, size, arg.fixed)
+
+
+def constant(value: int, places: int) -> Plan:
+    return Plan(lambda b, t: value, places, abs(value), fixed=value)
+
+
+def rescale(arg: Plan, places: int) -> Plan:
+    """``arg`` at another scale; going down is exact, because the caller's type says so."""
+    if arg.places == places:
+        return arg
+    if arg.fixed is not None:
+        return constant(scaled(Fraction(arg.fixed) / Fraction(10) ** arg.places, places), places)
+    if arg.places < places:
+        return times(arg, 10 ** (places - arg.places), places)
+    unit = 10 ** (arg.places - places)
+    return fit(Plan(lambda b, t: exact_quotient(arg.run(b, t), unit, t), places, arg.reach), -(-arg.reach // unit))
+
+
+def exact_quotient(value: Number, unit: int, taken: Taken) -> Number:
+    found = value // unit
+    wrong = found * unit != value
+    mask = taken_mask(taken)
+    assert not np.any(wrong if mask is None else wrong & mask), "every value is a multiple of its grid"
+    return found
+
+
+def times(arg: Plan, multiplier: int, places: int) -> Plan:
+    """``arg`` by a whole constant, taken to stand at ``places``."""
+    size = arg.reach * abs(multiplier)
+    if arg.fixed is not None:
+        return constant(arg.fixed * multiplier, places)
+    if multiplier == 1:
+        return Plan(arg.run, places, size)
+    if size >= NARROW:
+        return Plan(lambda b, t: widen(arg.run(b, t)) * multiplier, places, size)
+    return Plan(lambda b, t: arg.run(b, t) * multiplier, places, size)
+
+
+def combine(op: Callable[[Any, Any], Any], left: Plan, right: Plan, places: int, size: int) -> Plan:
+    """``op`` of both, wide where the result may be; ``size`` bounds the result."""
+    if left.fixed is not None and right.fixed is not None:
+        return constant(int(op(left.fixed, right.fixed)), places)
+    widest = max(size, left.reach, right.reach)
+    if widest >= NARROW:
+        return fit(Plan(lambda b, t: op(widen(left.run(b, t)), widen(right.run(b, t))), places, widest), size)
+    return Plan(lambda b, t: op(left.run(b, t), right.run(b, t)), places, size)
+
+
+def select(mask: Mask, then: Number, other: Number, size: int) -> Number:
+    """``then`` where the mask holds, else ``other``."""
+    if size >= NARROW:
+        then, other = widen(then), widen(other)
+        if isinstance(then, int) and isinstance(other, int):
+            return np.where(mask, np.asarray(then, object), np.asarray(other, object))
+    return np.where(mask, then, other)
+
+
+def lesser(a: Number, b: Number) -> Number:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else np.minimum(a, b)
+
+
+def greater(a: Number, b: Number) -> Number:
+    return max(a, b) if isinstance(a, int) and isinstance(b, int) else np.maximum(a, b)
+
+
+# --- rounding -----------------------------------------------------------------------------------------------------
+
+
+def round_whole(n: Number, d: Number, mode: Mode) -> Number:
+    """``n / d`` to a whole number, ``d > 0``: every mode but half_even is a floor after adding the right bias."""
+    half, even = d // 2, d % 2 == 0
+    match mode:
+        case Mode.FLOOR:
+            return n // d
+        case Mode.CEILING:
+            return (n + (d - 1)) // d
+        case Mode.DOWN:
+            return (n + (n < 0) * (d - 1)) // d
+        case Mode.UP:
+            return (n + (n > 0) * (d - 1)) // d
+        case Mode.HALF_UP:
+            return (n + half - ((n < 0) & even)) // d
+        case Mode.HALF_DOWN:
+            return (n + (d - 1) // 2 + ((n < 0) & even)) // d
+        case Mode.HALF_EVEN:
+            q = (n + half) // d
+            return q - ((q * d == n + half) & even & (q % 2 == 1))
+        case _:
+            assert_never(mode)
+
+
+def safe_divisor(d: Number, taken: Taken) -> Number:
+    """``d`` with 1 where an enclosing condition excludes the row and it is 0."""
+    zero = d == 0
+    if not np.any(zero):
+        return d
+    mask = taken_mask(taken)
+    assert not np.any(zero if mask is None else zero & mask), "no divisor can be zero where the quotient counts"
+    return np.where(zero, 1, d)
