@@ -119,6 +119,17 @@ def _contract_date(draft: Draft) -> Row | None:
     return row
 
 
+def _moved_in(draft: Draft) -> Row | None:
+    row = draft.contracts[-1]
+    row["from"] = draft.month.start + timedelta(days=15)
+    return row
+
+
+def _other_meter(draft: Draft) -> Row | None:
+    row = draft.usage[0]
+    return _added(draft.usage, row | {"id": row["id"] + "H", "point": "H" + row["account"][1:], "measure": "hot_water"})
+
+
 def _contract_colon(draft: Draft) -> Row | None:
     row = draft.contracts[-1]
     row["facts"] = ";".join(f"{name}:{value}" for name, value in row["facts"].items())
@@ -224,6 +235,8 @@ FAULTS = (
     Fault("negative-usage", "run", HOUSEHOLD, _cell("value", "-3", "-120")),
     Fault("part-of-a-step", "run", HOUSEHOLD, _cell("value", "12.5", "7.25")),
     Fault("wrong-unit", "run", HOUSEHOLD, _cell("unit", "t", "kWh")),
+    Fault("contract-from-mid-month", "run", HOUSEHOLD, _moved_in),
+    Fault("record-nobody-charges", "run", HOUSEHOLD, _other_meter),
     Fault("unknown-tariff", "run", ("shop",), _unknown_tariff),
     Fault("unknown-class", "run", METERED, _fact("sewage", "user", "agriculture")),
     Fault("contract-twice", "run", METERED, _contract_twice),

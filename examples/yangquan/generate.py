@@ -3,8 +3,8 @@
     python -m examples.yangquan.generate --accounts 2000 --seed 165 --period 2026-10 --out DIR
 
 The same seed gives the same bytes on every machine, and one account is written after the other, so a million accounts
-need no more memory than one. An account depends on its number and the seed alone: a larger city contains the smaller
-one's people, with other faults. Everything is invented. README.md beside this file documents columns and faults.
+need no more memory than one. A larger city begins with the smaller one.
+Everything is invented. README.md beside this file documents columns and faults.
 """
 
 from __future__ import annotations
