@@ -27,18 +27,18 @@ Row = tuple[str, str, str]  # name, value, meaning
 def text(rating: Rating, locale: str = "en") -> str:
     """The rating for a person at a terminal: plain lines, columns aligned, a Chinese sign counted as two cells."""
     who, version = reader(rating.version, locale), rating.version
-    parts = [[label(version.title, locale, version.tariff), *(f"  {line}" for line in _head(rating, locale))]]
-    parts.append([say("report.facts", locale), *_aligned([("  " + name, value, meaning) for name, value, meaning in _facts(who, rating)])])
+    parts = [[label(version.title, locale, version.tariff), *(f"  {line}" for line in head(version, locale, rating.period))]]
+    parts.append([say("report.facts", locale), *aligned([("  " + name, value, meaning) for name, value, meaning in _facts(who, rating)])])
     if rating.surplus:
         parts[-1].append("  " + say("report.surplus", locale, names=", ".join(rating.surplus)))
     if used := _values(who, rating):
-        parts.append([say("report.values", locale), *_aligned([("  " + name, value, meaning) for name, value, meaning in used])])
+        parts.append([say("report.values", locale), *aligned([("  " + name, value, meaning) for name, value, meaning in used])])
     if rating.requires:
         parts.append([say("report.requires", locale), *_indented(_required(who, rating), 1)])
     parts.append([say("report.lines", locale)])
     for line in rating.lines:
         parts[-1] += [f"  {_line_title(who, line)}  {_amount(who, line)}", *_indented(_reasons(who, line), 2)]
-    parts.append(_aligned(_totals(who, rating)))
+    parts.append(aligned(_totals(who, rating)))
     if version.assumptions:
         parts.append([say("report.assumptions", locale), *(f"  - {label(words, locale)}" for words in version.assumptions)])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
@@ -48,7 +48,7 @@ def markdown(rating: Rating, locale: str = "en") -> str:
     """The rating for a document or a page; what comes from facts and rules is escaped."""
     who, version = reader(rating.version, locale), rating.version
     heads = tuple(say(f"report.{head}", locale) for head in ("name", "value", "meaning"))
-    parts = [["# " + _plain(label(version.title, locale, version.tariff))], [f"- {_plain(line)}" for line in _head(rating, locale)]]
+    parts = [["# " + _plain(label(version.title, locale, version.tariff))], [f"- {_plain(line)}" for line in head(version, locale, rating.period)]]
     parts += [["## " + say("report.facts", locale)], _grid(heads, _facts(who, rating))]
     if rating.surplus:
         parts.append([_plain(say("report.surplus", locale, names=", ".join(rating.surplus)))])
@@ -119,16 +119,14 @@ def _step_json(step: Step) -> dict[str, Any]:
 # --- what both say ------------------------------------------------------------------------------------------------
 
 
-def _head(rating: Rating, locale: str) -> Iterator[str]:
+def head(version: Version, locale: str, period: tuple[date, date] | None = None) -> Iterator[str]:
     """Status (where it is not plainly law), rule, source, period and digest."""
-    version = rating.version
     if version.status != "published":
         yield say(f"report.status.{version.status}", locale)
     yield in_force(version, locale)
     yield say("report.source", locale, source=source_line(version.source))
-    if rating.period is not None:
-        start, end = rating.period
-        yield say("report.period", locale, first=start, last=_day_before(end))
+    if period is not None:
+        yield say("report.period", locale, first=period[0], last=_day_before(period[1]))
     yield say("report.digest", locale, digest=version.digest)
 
 
@@ -220,7 +218,7 @@ def _totals(who: Reader, rating: Rating) -> list[tuple[str, str]]:
 # --- forms --------------------------------------------------------------------------------------------------------
 
 
-def _aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
+def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns aligned by what a terminal shows."""
     widths = [max((_width(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
     return ["  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
