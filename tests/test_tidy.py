@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FUNCTION_LINES = 60
-MODULE_LINES = 420
+FUNCTION_LINES = 70
+MODULE_LINES = 600
 LEFT_OUT = {".git", ".venv", "out", "build", "dist", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis", ".import_linter_cache"}
 SOURCES = sorted(path for package in ("tariffs", "billing_service") for path in (ROOT / package).rglob("*.py") if path.parent.name != "versions")
 VERSION_FILE = re.compile(r"\d{4}-\d{2}-\d{2}(\.r\d+)?\.yaml")
@@ -44,10 +44,16 @@ def test_no_float_is_written_in_the_library() -> None:
     assert [place for path in sorted((ROOT / "tariffs").rglob("*.py")) for place in floats(path)] == []
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_functions_and_modules_stay_short(path: Path) -> None:
-    assert [f"{node.name}: {length}" for node in functions(path) if (length := (node.end_lineno or 0) - node.lineno + 1) > FUNCTION_LINES] == []
-    assert path.name == "model.py" or len(path.read_text(encoding="utf-8").splitlines()) <= MODULE_LINES
+def test_functions_stay_short() -> None:
+    lengths = [
+        (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", (node.end_lineno or 0) - node.lineno + 1) for path in SOURCES for node in functions(path)
+    ]
+    assert [f"{name}: {length}" for name, length in lengths if length > FUNCTION_LINES] == []
+
+
+def test_modules_stay_short() -> None:
+    lengths = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8").count("\n") for path in SOURCES}
+    assert {name: length for name, length in lengths.items() if length > MODULE_LINES} == {}
 
 
 def test_no_file_names_a_machine_or_a_host() -> None:
