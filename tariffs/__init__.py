@@ -6,15 +6,17 @@
 Decimal('1500.30')
 """
 
-from tariffs.api import TariffVersion, load, parse, period_holding, read
+from tariffs.api import TariffVersion, load, parse, period_holding, rate_period, read
 from tariffs.errors import FactsError, NotFoundError, PackError, Problem, TariffError, Where
 from tariffs.load import VersionFile, roots, strays, versions
 from tariffs.model import Rating, UsageRecord
+from tariffs.periods import PeriodRating
 
 __all__ = [
     "FactsError",
     "NotFoundError",
     "PackError",
+    "PeriodRating",
     "Problem",
     "Rating",
     "TariffError",
@@ -25,6 +27,7 @@ __all__ = [
     "load",
     "parse",
     "period_holding",
+    "rate_period",
     "read",
     "roots",
     "strays",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
@@ -14,6 +14,8 @@ from tariffs.errors import Problem
 from tariffs.explain import explain as _explain
 from tariffs.load import Rules, as_date
 from tariffs.needs import needed
+from tariffs.periods import PeriodRating
+from tariffs.periods import rate_period as _rate_period
 
 Period = tuple[date | str, date | str]
 
@@ -122,6 +124,26 @@ def load(tariff: str, *, on: date | str, known: date | str | None = None, rules:
     day = as_date(on, "on")
     version, warnings = _load.find(tariff, day, None if known is None else as_date(known, "known"), rules)
     return TariffVersion(version, day, warnings)
+
+
+def rate_period(
+    tariff: str,
+    *,
+    period: Period,
+    standing: Mapping[str, object] | None = None,
+    records: Sequence[m.UsageRecord] = (),
+    known: date | str | None = None,
+    contract: tuple[date | None, date | None] = (None, None),
+    rules: Rules = None,
+) -> PeriodRating:
+    """What one account owes for ``period``, by every version that rules in it, from its usage records and standing facts.
+
+    Where the period crosses into a new version, or ``contract`` (half-open days) covers only part of it, it is rated in
+    parts that add up. ``known`` fixes what was known of versions and records. FactsError says what stops it.
+    """
+    learnt = None if known is None else as_date(known, "known")
+    span = as_date(period[0], "period"), as_date(period[1], "period")
+    return _rate_period(_load.history(tariff, learnt, rules), span, standing or {}, records, known=learnt, contract=contract)
 
 
 def read(file: _load.VersionFile, *, end: date | None = None) -> TariffVersion:

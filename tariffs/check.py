@@ -50,6 +50,8 @@ class _Work:
     layout: layout.Layout
     document: Document
     symbols: Symbols
+    part: m.Part | None = None
+    monthly: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
 
     def problem(self, code: str, path: Path, *, key: bool = False, charge: str = "", severity: str = "error", **values: object) -> None:
@@ -57,23 +59,26 @@ class _Work:
         self.problems.append(Problem(code, {k: str(v) for k, v in values.items()}, where, charge, severity))
 
 
-def build(content: bytes, identity: Identity, file: str) -> tuple[m.Version, tuple[Problem, ...]]:
-    """The checked version in ``content`` and its warnings; PackError with every problem found."""
+def build(content: bytes, identity: Identity, file: str, part: m.Part | None = None) -> tuple[m.Version, tuple[Problem, ...]]:
+    """The checked version in ``content`` and its warnings; PackError with every problem found.
+
+    With ``part`` the version as it rates that part of a period: its days and months are constants, and what shrinks
+    with the days has shrunk. It is checked like any other, so what held for the whole is proven for the part.
+    """
     read, document = layout.read_layout(content, file)
     currency = read.currency.code
     dimensions = {name: tuple(members) for name, members in read.dimensions.items()}
     choices = {name: tuple(i.choices) for name, i in read.inputs.items() if isinstance(i, layout.ChoiceInput)}
-    work = _Work(read, document, Symbols(named(currency), dimensions, choices, {}))
+    work = _Work(read, document, Symbols(named(currency), dimensions, choices, {}), part)
     _names(work)
     _dates(work, identity)
     inputs = _inputs(work)
     values = _values(work)
-    for name, (unit, low, high) in BUILT_IN.items():
-        kind = m.Type(named(unit), Decimal(1), Decimal(low), Decimal(high))
-        work.symbols.families[name] = Family((), {(): (m.BuiltIn(kind, name, name),)})
+    _built_in(work)
     requires = _requires(work)
     charges = _charges(work, requires)
     _unused(work)
+    _scaled(work)
     if not any(p.severity == "error" for p in work.problems):
         _reachable(work, requires, charges)
     errors = [p for p in work.problems if p.severity == "error"]
@@ -207,10 +212,22 @@ def _values(work: _Work) -> list[m.Value]:
             continue
         is_list = given.list is not None or any(isinstance(cell, tuple) for cell in _leaves(given.table))
         unit = unit or PURE
+        shrunk = dict(work.part.values) if work.part else {}
+        cells = {key: shrunk.get((name, key), cell) for key, cell in cells.items()}
         found.append(m.Value(name, given.by, unit, is_list, cells, given.label, given.clause))
         leaves = {key: tuple(algebra.const(number, unit, name, name, key) for number in cell) for key, cell in cells.items()}
         work.symbols.families[name] = Family(given.by, leaves, is_list)
     return found
+
+
+def _built_in(work: _Work) -> None:
+    for name, (unit, low, high) in BUILT_IN.items():
+        kind = m.Type(named(unit), Decimal(1), Decimal(low), Decimal(high))
+        leaf: m.Expr = m.BuiltIn(kind, name, name)
+        if work.part is not None:
+            count = work.part.days if name == "period_days" else work.part.months
+            leaf = algebra.const(Decimal(count), named(unit), name, name)
+        work.symbols.families[name] = Family((), {(): (leaf,)})
 
 
 def _leaves(cell: Any) -> Iterator[Any]:
@@ -341,6 +358,13 @@ def _charge(work: _Work, name: str, given: layout.Charge, bound: Mapping[str, st
     checked = _finish(work, formula, wanted, scope.formula, label, (*path, "formula"), given.kind)
     if checked is None:
         return None
+    if _counts_months(work, checked):
+        if given.kind == "working":
+            work.monthly.add(label)
+        elif work.part is not None and work.part.monthly == "none":
+            return None
+        elif work.part is not None and work.part.monthly == "share":
+            checked = _days_share(work, checked, work.part)
     return m.Charge(name, key, given.kind, given.label, given.clause, guard, checked, given.formula, work.document.where(path, key=True))
 
 
@@ -364,6 +388,23 @@ def _finish(work: _Work, formula: m.Expr, wanted: Unit | None, parsed: Formula, 
     return formula
 
 
+def _counts_months(work: _Work, formula: m.Expr) -> bool:
+    """Whether an amount is one of whole months: by itself, or through a working that is."""
+    return any(
+        (isinstance(node, (m.BuiltIn, m.Const)) and node.name == "period_months")
+        or (isinstance(node, m.Amount) and m.full_name(node.name, node.key) in work.monthly)
+        for node in everything(formula)
+    )
+
+
+def _days_share(work: _Work, formula: m.Expr, part: m.Part) -> m.Expr:
+    """An amount computed for the whole period takes its days' share by one divide, at the currency's step."""
+    day, money = named("day"), work.symbols.money
+    days, total = (algebra.const(Decimal(count), day, name, name) for name, count in (("part_days", part.days), ("whole_days", part.total)))
+    step = algebra.const(work.layout.currency.step, PURE, show(work.layout.currency.step))
+    return algebra.divide(algebra.multiply(formula, days, formula.text), total, step, Mode.HALF_UP, formula.text, money, money)
+
+
 # --- the whole ----------------------------------------------------------------------------------------------------
 
 
@@ -372,6 +413,14 @@ def _unused(work: _Work) -> None:
         for name in getattr(work.layout, section):
             if name not in work.symbols.used and not any(p.severity == "error" for p in work.problems):
                 work.problem("unused", (section, name), key=True, name=name)
+
+
+def _scaled(work: _Work) -> None:
+    """What shrinks with the days is a standing fact or a value."""
+    for index, name in enumerate(work.layout.change.scale if work.layout.change else ()):
+        entry = work.layout.inputs.get(name)
+        if name not in work.layout.values and not (isinstance(entry, layout.NumberInput) and entry.collect is None):
+            work.problem("scale-unknown", ("change", "scale", index), name=name)
 
 
 def _reachable(work: _Work, requires: list[m.Require], charges: list[m.Charge]) -> None:

@@ -25,14 +25,11 @@ def gather(version: Version, records: Sequence[UsageRecord], standing: Mapping[s
 
     ``known``: only what was known on that day counts (None: everything). ``standing`` passes through unread.
     """
-    measured = [item for item in version.inputs if item.collect is not None]
-    wanted = {name for item in measured if (how := item.collect) is not None for name in (how.measure, how.weight) if name}
-    seen = [record for record in records if record.measure in wanted and (known is None or record.known is None or record.known <= known)]
-    problems = _identity_problems(seen)
-    effective = _effective(seen)
-    problems += _span_problems(effective, period)
+    effective, problems = pick((version,), records, period, known)
     given = dict(standing)
-    for item in measured:
+    for item in version.inputs:
+        if item.collect is None:
+            continue
         found = _collected(item, effective, period, problems)
         if found is None:
             continue
@@ -40,6 +37,20 @@ def gather(version: Version, records: Sequence[UsageRecord], standing: Mapping[s
             problems.append(Problem("fact-twice", {"name": item.full_name}))
         given[item.full_name] = found
     return given, tuple(problems)
+
+
+def pick(versions: Iterable[Version], records: Sequence[UsageRecord], period: Period, known: date | None) -> tuple[list[UsageRecord], list[Problem]]:
+    """The records that count for what ``versions`` measure, as known on a day, and what is wrong with them."""
+    collects = [item.collect for version in versions for item in version.inputs if item.collect is not None]
+    wanted = {name for how in collects for name in (how.measure, how.weight) if name}
+    seen = [record for record in records if record.measure in wanted and (known is None or record.known is None or record.known <= known)]
+    effective = _effective(seen)
+    return effective, _identity_problems(seen) + _span_problems(effective, period)
+
+
+def belongs(record: UsageRecord, period: Period) -> bool:
+    """A record belongs to the period that holds its last day (``end`` is the day after it)."""
+    return period[0] < record.end <= period[1]
 
 
 def _effective(seen: Iterable[UsageRecord]) -> list[UsageRecord]:
@@ -87,7 +98,7 @@ def _span_problems(effective: Sequence[UsageRecord], period: Period) -> list[Pro
         group.sort(key=lambda record: (record.start, record.end))
         reaching = group[0]  # the record so far that reaches furthest
         for record in group[1:]:
-            if record.start < reaching.end and (_belongs(record, period) or _belongs(reaching, period)):
+            if record.start < reaching.end and (belongs(record, period) or belongs(reaching, period)):
                 same = (record.start, record.end) == (reaching.start, reaching.end)
                 problems.append(Problem("duplicate-record" if same else "records-overlap", {"id": record.id, "other": reaching.id}))
             if record.end > reaching.end:
@@ -95,24 +106,19 @@ def _span_problems(effective: Sequence[UsageRecord], period: Period) -> list[Pro
     return problems
 
 
-def _belongs(record: UsageRecord, period: Period) -> bool:
-    """A record belongs to the period that holds its last day (``end`` is the day after it)."""
-    return period[0] < record.end <= period[1]
-
-
 def _collected(item: Input, effective: Sequence[UsageRecord], period: Period, problems: list[Problem]) -> Decimal | None:
     """The collected value of one input; None where there is nothing, or where a record's unit does not fit."""
     how = item.collect
     assert how is not None, "only measured inputs are collected"
     before = how.how == "previous"
-    own = [record for record in effective if record.measure == how.measure and (record.end <= period[0] if before else _belongs(record, period))]
+    own = [record for record in effective if record.measure == how.measure and (record.end <= period[0] if before else belongs(record, period))]
     if not own:
         return how.empty
     if how.how == "count":
         return Decimal(len(own))
     if how.how in {"last", "previous"}:
         own = [max(own, key=lambda record: (record.end, record.start, record.id))]
-    values = [_in_unit(record, item.type.unit, problems) for record in own]
+    values = [in_unit(record, item.type.unit, problems) for record in own]
     numbers = [value for value in values if value is not None]
     if len(numbers) < len(own):
         return None
@@ -165,12 +171,12 @@ def _weights(how: Collect, own: Sequence[UsageRecord], effective: Sequence[Usage
             found.append(None)
         else:
             unit = unit or pair.unit
-            found.append(_in_unit(pair, unit, problems))
+            found.append(in_unit(pair, unit, problems))
     weights = [value for value in found if value is not None]
     return weights if len(weights) == len(found) else None
 
 
-def _in_unit(record: UsageRecord, wanted: Unit, problems: list[Problem]) -> Decimal | None:
+def in_unit(record: UsageRecord, wanted: Unit, problems: list[Problem]) -> Decimal | None:
     """The record's value in ``wanted``, exactly; a problem where the units differ or the factor has no last digit."""
     if record.unit == wanted:
         return record.value

@@ -121,6 +121,17 @@ def find(tariff: str, on: date, known: date | None = None, rules: Rules = None) 
     return version, warnings
 
 
+def history(tariff: str, known: date | None = None, rules: Rules = None) -> tuple[m.Version, ...]:
+    """All versions of ``tariff`` as known on a day, in order of date, each with the day it ends."""
+    files = versions(rules)
+    own = [file for file in files if file.tariff == tariff]
+    if not own:
+        raise _unknown(tariff, {file.tariff for file in files})
+    current = _known(own, known)
+    ends = [*(file.effective for file in current[1:]), None]
+    return tuple(read_file(file, end)[0] for file, end in zip(current, ends, strict=True))
+
+
 def _known(files: Iterable[VersionFile], known: date | None) -> list[VersionFile]:
     """For each effective date the last revision that was known, in order of date."""
     best: dict[date, VersionFile] = {}

@@ -478,6 +478,21 @@ class Version:
         return any(charge.kind == "line" for charge in self.charges)
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A piece of a billing period that one version rates: ``days`` of ``total``, in a period of ``months`` whole months.
+
+    ``monthly`` says what becomes of amounts that count months: ``share`` (their days' share), ``whole`` or ``none``.
+    ``values`` holds the numbers of values that shrink with the days, by name and key.
+    """
+
+    days: int
+    total: int
+    months: int
+    monthly: str = "share"
+    values: tuple[tuple[tuple[str, Key], tuple[Decimal, ...]], ...] = ()
+
+
 # --- facts --------------------------------------------------------------------------------------------------------
 
 
