@@ -1,0 +1,99 @@
+"""The HTTP door: routes, and every fault answered as ``application/problem+json``. No body of any kind may give a 500."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from billing_service import problems
+from billing_service.api import invoices, quotes, tariffs
+from billing_service.messages import known, text
+from billing_service.problems import Refused, problem
+from billing_service.schemas import ProblemDocument, Trouble
+from billing_service.settings import Settings
+from billing_service.store import connect
+from billing_service.store.connect import DBAPIError
+from tariffs import TariffError
+from tariffs.errors import Problem
+from tariffs.messages import language_of
+
+_LOG = logging.getLogger("billing")
+STATUS = {"not-found": 404, "too-large": 413, "wrong-type": 415, "refused": 422}
+_ROUTING = {404: "no-such-route", 405: "wrong-method"}
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over one database and its rule roots."""
+    app = FastAPI(title="billing", version="1", description=text("api.description", settings.locale), redoc_url=None, max_body_size=None)
+    app.state.settings = settings
+    app.state.engine = connect.engine(settings.url)
+    for part in (tariffs.router, quotes.router, invoices.router):
+        app.include_router(part, prefix="/v1")
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(TariffError, _tariff_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(Exception, _fault)
+    return app
+
+
+def answer(status: int, found: Iterable[Problem], locale: str, headers: dict[str, str] | None = None) -> Response:
+    """All problems, as RFC 9457 asks."""
+    title = text(f"title.{status}", locale) if known(f"title.{status}") else text("title.400", locale)
+    document = ProblemDocument(type="about:blank", title=title, status=status, problems=[trouble(one, locale) for one in found])
+    return JSONResponse(document.model_dump(mode="json"), status, headers, "application/problem+json")
+
+
+def trouble(found: Problem, locale: str) -> Trouble:
+    """One problem on the wire; ``charge`` holds the place in the request where there is one."""
+    where = found.where
+    return Trouble(
+        code=found.code,
+        message=problems.sentence(found, locale),
+        values=dict(found.values),
+        at=found.charge,
+        file=where.file if where else "",
+        line=where.line if where else 0,
+    )
+
+
+def _locale(request: Request) -> str:
+    asked = request.headers.get("accept-language", "")
+    return language_of(asked.split(",")[0].split(";")[0].strip()) if asked else str(request.app.state.settings.locale)
+
+
+async def _refused(request: Request, error: Any) -> Response:
+    return answer(STATUS[error.kind], error.problems, _locale(request))
+
+
+async def _tariff_error(request: Request, error: Any) -> Response:
+    return answer(422, error.problems, _locale(request))
+
+
+async def _invalid(request: Request, error: Any) -> Response:
+    """A parameter of a route is wrong. What was sent is not repeated: it may be anything."""
+    found = [Problem("member-wrong", {"reason": str(one["msg"])}, charge=".".join(str(part) for part in one["loc"])) for one in error.errors()]
+    return answer(422, found, _locale(request))
+
+
+async def _http(request: Request, error: Any) -> Response:
+    code = _ROUTING.get(error.status_code)
+    found = [problem(code)] if code else [problem("member-wrong", reason=error.detail)]
+    return answer(error.status_code, found, _locale(request), dict(error.headers or {}))
+
+
+async def _database(request: Request, error: Any) -> Response:
+    _LOG.error("database", exc_info=error)
+    return answer(503, [problem("store-unavailable")], _locale(request))
+
+
+async def _fault(request: Request, error: Any) -> Response:
+    _LOG.error("fault", exc_info=error)
+    return answer(500, [problem("internal-fault")], _locale(request))

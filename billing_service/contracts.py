@@ -1,0 +1,92 @@
+"""Which terms hold for a whole period, and what is amiss with the rest. Pure; nothing is guessed, what is unclear waits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from billing_service.problems import problem, sentence
+from billing_service.rating import Parked, Period, Records, Terms, park
+
+
+def in_force(rows: Iterable[Any], period: Period) -> tuple[list[Terms], list[Parked]]:
+    """Rows of terms that touch the period, ordered by account and contract -> those that hold all of it, and the parked.
+
+    A contract that starts, ends or changes inside the period would have to be split; two contracts of one account on one
+    tariff would have to share its records. Neither is done by guessing.
+    """
+    start, end = period
+    found: list[Terms] = []
+    parked: list[Parked] = []
+    for _, group in groupby(rows, key=lambda row: (row.account, row.contract)):
+        versions = list(group)
+        row = versions[-1]
+        begins = row._mapping["from"]
+        if begins > start or (row.to is not None and row.to < end):
+            parked.append(park(_terms(row), problem("contract-part-period", start=begins, end=row.to or "-", period_start=start, period_end=end)))
+        else:
+            found.append(_terms(row))
+    return _without_twins(found, parked)
+
+
+def without_overlap(terms: Sequence[Terms], claimed: Iterable[Any], period: Period) -> tuple[list[Terms], list[Parked]]:
+    """Leave out contracts billed for another period that overlaps this one: those days would be billed twice."""
+    other = {(row.account, row.tariff): row for row in claimed if (row.period_start, row.period_end) != period}
+    good: list[Terms] = []
+    parked: list[Parked] = []
+    for one in terms:
+        row = other.get((one.account, one.tariff))
+        if row is None:
+            good.append(one)
+        else:
+            parked.append(park(one, problem("period-overlaps", run=row.run, start=row.period_start, end=row.period_end)))
+    return good, parked
+
+
+def unread(records: Records, terms: Sequence[Terms], parked: Iterable[Parked], measures: Mapping[str, frozenset[str]], period: Period) -> list[Parked]:
+    """Records of the period that no contract reads: an account without one, or a measure none of its tariffs knows.
+
+    An account with a contract already parked is left alone: that contract may be the one that would read them.
+    """
+    table, places = records.table, records.places
+    read: dict[str, set[str] | None] = {one.account: None for one in parked if one.contract}
+    for one in terms:
+        names = measures.get(one.tariff)
+        if names is None:
+            read[one.account] = None  # its tariff could not be loaded: which measures it reads is not known
+        elif (so_far := read.setdefault(one.account, set())) is not None:
+            so_far |= names
+    start, end = period
+    replaced = set(table["replaces"].to_pylist())
+    found: list[Parked] = []
+    columns = (table[name].to_pylist() for name in ("id", "account", "measure", "end"))
+    for one_id, account, measure, last in zip(*columns, strict=True):
+        if not start < last <= end or one_id in replaced:
+            continue
+        wanted = read.get(account, set())
+        if wanted is None or measure in wanted:
+            continue
+        wrong = problem("usage-not-read" if account in read else "usage-without-contract", id=one_id, account=account, measure=measure)
+        file, line = places[one_id]
+        found.append(Parked(account, "", "", wrong.code, wrong.values, sentence(wrong, "en"), file, line))
+    return found
+
+
+def _without_twins(terms: list[Terms], parked: list[Parked]) -> tuple[list[Terms], list[Parked]]:
+    by_key: dict[tuple[str, str], list[Terms]] = {}
+    for one in terms:
+        by_key.setdefault((one.account, one.tariff), []).append(one)
+    found = []
+    for group in by_key.values():
+        if len(group) == 1:
+            found += group
+        else:
+            names = ", ".join(one.contract for one in group)
+            parked += [park(one, problem("contract-twice", contracts=names, tariff=one.tariff)) for one in group]
+    return found, parked
+
+
+def _terms(row: Any) -> Terms:
+    return Terms(row.contract, row.account, row.tariff, json.loads(row.facts), row.file, row.line)

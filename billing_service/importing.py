@@ -1,0 +1,143 @@
+"""Files of a utility -> the store: one transaction an import; the same row twice is no error, other content is a conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from billing_service import rows
+from billing_service.csvfile import Sheet, read
+from billing_service.problems import Refused, problem, refused
+from billing_service.rows import READERS, Row
+from billing_service.store import ledger
+from billing_service.store.connect import Connection, Engine, writing
+from tariffs.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What one file gave: new rows, rows already there, and every row that could not be taken."""
+
+    file: str
+    new: int
+    same: int
+    bad: int
+    problems: tuple[Problem, ...]
+
+
+def import_folder(db: Engine, utility: str, folder: Path, by: str, at: datetime) -> list[Imported]:
+    """Read ``accounts.csv, contracts.csv, usage.csv, corrections.csv``, whichever are there, in that order.
+
+    A file that cannot be read as a whole refuses the import and nothing is stored; single bad rows are listed and the
+    rest is stored. Bad rows are kept with the import, so nothing that arrived is ever lost sight of.
+    """
+    sheets = _read_all(_files(folder))
+    with writing(db) as conn:
+        return [_store(conn, utility, name, sheet, by, at) for name, sheet in sheets.items()]
+
+
+def _files(folder: Path) -> dict[str, Path]:
+    if not folder.exists():
+        raise refused("no-such-folder", folder=folder)
+    if folder.is_file():
+        if folder.stem not in READERS:
+            raise refused("unknown-file", file=folder, names=", ".join(f"{name}.csv" for name in READERS))
+        return {folder.stem: folder}
+    found = {name: folder / f"{name}.csv" for name in READERS if (folder / f"{name}.csv").is_file()}
+    if not found:
+        raise refused("nothing-to-import", folder=folder, names=", ".join(f"{name}.csv" for name in READERS))
+    return found
+
+
+def _read_all(files: Mapping[str, Path]) -> dict[str, Sheet]:
+    sheets: dict[str, Sheet] = {}
+    problems: list[Problem] = []
+    for name, path in files.items():
+        sheet = read(path, READERS[name][0])
+        if isinstance(sheet, Sheet):
+            sheets[name] = sheet
+        else:
+            problems += sheet
+    if problems:
+        raise Refused(problems)
+    return sheets
+
+
+def _store(conn: Connection, utility: str, name: str, sheet: Sheet, by: str, at: datetime) -> Imported:
+    good, problems = _read_rows(name, sheet)
+    table = ledger.TABLES[name]
+    new, same, conflicts = sort_out(good, ledger.existing(conn, utility, table, [row.key[0] for row in good]))
+    new, strangers = _with_known_partners(conn, utility, name, new)
+    problems = sorted([*sheet.bad_rows, *problems, *conflicts, *strangers], key=lambda found: found.where.line if found.where else 0)
+    refused_rows = {found.where.line for found in problems if found.where}
+    number = ledger.add_import(conn, utility, sheet.file, sheet.sha256, by, at, (len(new), same, len(refused_rows)))
+    ledger.add_rows(conn, utility, table, number, ((row.content, row.file, row.line) for row in new))
+    ledger.add_import_problems(conn, utility, number, problems)
+    return Imported(sheet.file, len(new), same, len(refused_rows), tuple(problems))
+
+
+def _read_rows(name: str, sheet: Sheet) -> tuple[list[Row], list[Problem]]:
+    make = READERS[name][1]
+    good: list[Row] = []
+    problems: list[Problem] = []
+    for line, cells in sheet.rows:
+        found = make(cells, sheet.file, line)
+        if isinstance(found, rows.Row):
+            good.append(found)
+        else:
+            problems += found
+    return good, problems
+
+
+def sort_out(found: Iterable[Row], existing: Mapping[tuple[Any, ...], tuple[Mapping[str, Any], str]]) -> tuple[list[Row], int, list[Problem]]:
+    """Split rows into new ones, repeats (counted) and conflicts: same key, other content. ``existing``: key -> content, place."""
+    seen = dict(existing)
+    new: list[Row] = []
+    same = 0
+    conflicts: list[Problem] = []
+    for row in found:
+        old = seen.get(row.key)
+        if old is None:
+            seen[row.key] = (row.content, f"{row.file}:{row.line}")
+            new.append(row)
+        elif old[0] == row.content:
+            same += 1
+        else:
+            differing = ", ".join(sorted(name for name in row.content if row.content[name] != old[0][name]))
+            conflicts.append(problem("conflict", row.file, row.line, key=" ".join(str(part) for part in row.key), place=old[1], columns=differing))
+    return new, same, conflicts
+
+
+def _with_known_partners(conn: Connection, utility: str, name: str, new: list[Row]) -> tuple[list[Row], list[Problem]]:
+    """Leave out rows that name an account, or a record to replace, that nobody has sent."""
+    if name == "accounts":
+        return new, []
+    accounts = ledger.known_accounts(conn, utility, {row.content["account"] for row in new})
+    owners: dict[str, tuple[str, str]] = {}
+    if name in {"usage", "corrections"}:
+        owners = ledger.owners(conn, utility, {row.content["replaces"] for row in new if row.content["replaces"]})
+        owners |= {row.content["id"]: (row.content["account"], row.content["measure"]) for row in new if row.content["account"] in accounts}
+    good: list[Row] = []
+    problems: list[Problem] = []
+    for row in new:
+        wrong = _stranger(row, accounts, owners)
+        if wrong is None:
+            good.append(row)
+        else:
+            problems.append(wrong)
+    return good, problems
+
+
+def _stranger(row: Row, accounts: set[str], owners: Mapping[str, tuple[str, str]]) -> Problem | None:
+    content = row.content
+    if content["account"] not in accounts:
+        return problem("unknown-account", row.file, row.line, account=content["account"])
+    replaces = content.get("replaces", "")
+    if replaces and replaces not in owners:
+        return problem("replaces-unknown", row.file, row.line, id=content["id"], replaces=replaces)
+    if replaces and owners[replaces] != (content["account"], content["measure"]):
+        return problem("replaces-other", row.file, row.line, id=content["id"], replaces=replaces, account=owners[replaces][0], measure=owners[replaces][1])
+    return None

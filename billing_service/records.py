@@ -1,0 +1,47 @@
+"""The usage records a period's ratings may look at, as columns for the library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pyarrow as pa
+
+from billing_service.rating import Period, Records
+from billing_service.store import ledger
+from billing_service.store.connect import Connection
+from tariffs import TariffVersion
+from tariffs.money import show
+
+_TEXTS = ("id", "account", "point", "measure", "unit", "quality", "replaces")
+_DAYS = ("start", "end", "known")
+_ORDER = ("id", "account", "point", "measure", "start", "end", "value", "unit", "quality", "replaces", "known")
+
+
+def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[TariffVersion]) -> Records:
+    """The period's records; with them every record they could overlap, correct or be corrected by, and earlier readings
+    where a tariff asks for the previous one. Which of them count is the library's business.
+    """
+    start, end = period
+    found = {row.id: row for row in ledger.usage_touching(conn, utility, start, end)}
+    previous = {item.collect.measure for version in loaded for item in version.model.inputs if item.collect and item.collect.how == "previous"}
+    if previous:
+        found |= {row.id: row for row in ledger.usage_before(conn, utility, start, previous)}
+    _with_corrections(conn, utility, found)
+    rows = sorted(found.values(), key=lambda row: (row.account, row.measure, row.start, row.end, row.id))
+    columns: dict[str, Any] = {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _TEXTS}
+    columns |= {name: pa.array([getattr(row, name) for row in rows], pa.date32()) for name in _DAYS}
+    columns["value"] = pa.array([show(row.value) for row in rows], pa.string())
+    return Records(pa.table({name: columns[name] for name in _ORDER}), {row.id: (row.file, row.line) for row in rows})
+
+
+def _with_corrections(conn: Connection, utility: str, found: dict[str, Any]) -> None:
+    """Follow ``replaces`` both ways until nothing new comes: a correction may lie in another period than what it corrects."""
+    corrections = ledger.usage_replacing(conn, utility)
+    while True:
+        wanted = {row.replaces for row in found.values() if row.replaces} - found.keys()
+        more = {row.id: row for row in corrections if row.replaces in found and row.id not in found}
+        more |= {row.id: row for row in ledger.usage_by_id(conn, utility, wanted)}
+        if not more:
+            return
+        found |= more

@@ -1,0 +1,147 @@
+"""The wire: what ``/v1`` answers and takes. Decimals are text, in and out."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Amount = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="an exact decimal, as text")]
+Labels = dict[str, str]
+
+
+class Wire(BaseModel):
+    """Unknown members are refused, so that a misspelt one is not passed over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Account(Wire):
+    account: str
+    name: str
+    payer_class: str = Field(serialization_alias="class")
+    address: str
+    district: str
+
+
+class InvoiceLine(Wire):
+    seq: int
+    tariff: str
+    digest: str
+    charge: str
+    kind: str = Field(description="`line` counts in the total; `included` (contained tax) and `refund` stand outside it")
+    label: Labels
+    clause: str
+    amount: Amount
+
+
+class InvoicePart(Wire):
+    """One contract's share: version and facts reproduce it for ever."""
+
+    tariff: str
+    effective: date
+    revision: int
+    digest: str = Field(description="sha256 of the version's bytes")
+    language: int
+    contract: str
+    facts: dict[str, str]
+    explanation_digest: str = Field(description="sha256 of the explanation as JSON: keys sorted, no blanks, UTF-8")
+
+
+class Invoice(Wire):
+    number: str | None
+    id: str
+    kind: str
+    direction: str
+    state: str
+    utility: str
+    run: str
+    account: Account
+    period_start: date
+    period_end: date
+    currency: str
+    total: Amount
+    issued_at: datetime | None
+    lines: list[InvoiceLine]
+    parts: list[InvoicePart]
+
+
+class Adoption(Wire):
+    by: str
+    at: datetime
+    document: str
+
+
+class TariffListed(Wire):
+    tariff: str
+    effective: date
+    revision: int
+    end: date | None
+    status: str
+    title: Labels
+    currency: str
+    direction: str
+    billable: bool
+    language: int
+    digest: str
+    adoption: Adoption | None
+
+
+class Trouble(Wire):
+    """One thing that is wrong, and what to do."""
+
+    code: str
+    message: str
+    values: dict[str, str] = {}
+    at: str = ""
+    file: str = ""
+    line: int = 0
+
+
+class TariffList(Wire):
+    tariffs: list[TariffListed]
+    problems: list[Trouble] = Field(description="version files that cannot be used, and why")
+
+
+class QuoteRequest(Wire):
+    """What to price. Numbers are text (`"5.001"`); a family is an object of its members."""
+
+    tariff: str = Field(min_length=1, max_length=200)
+    on: date | None = Field(default=None, description="the day whose version applies; the period's first day where left out")
+    period: tuple[date, date] | None = Field(default=None, description="first day, and the day after the last")
+    facts: dict[str, str | dict[str, str]] = Field(default_factory=dict)
+
+
+class QuoteLine(Wire):
+    charge: str
+    kind: str
+    label: Labels
+    clause: str
+    amount: Amount
+
+
+class Quote(Wire):
+    tariff: str
+    effective: date
+    revision: int
+    digest: str
+    language: int
+    status: str
+    adopted: bool
+    on: date
+    currency: str
+    direction: str
+    total: Amount
+    lines: list[QuoteLine]
+    valid_until: date = Field(description="first day the quote no longer holds: the version's end, the next known version, or the utility's setting")
+    explanation: dict[str, Any]
+
+
+class ProblemDocument(Wire):
+    """RFC 9457, with every problem found."""
+
+    type: str
+    title: str
+    status: int
+    problems: list[Trouble]

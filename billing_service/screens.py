@@ -1,0 +1,164 @@
+"""What the command line prints: sentences from the catalogues, tables by rich, text from users never read as markup."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from billing_service import problems
+from billing_service.documents.export import Exported
+from billing_service.documents.invoice import money
+from billing_service.importing import Imported
+from billing_service.messages import known, text
+from billing_service.problems import stored
+from billing_service.review import Review, grouped
+from billing_service.runs import Outcome, period_name
+from tariffs.errors import Problem
+
+SHOWN = 5
+_RIGHT = frozenset({"amount", "total", "accounts", "count", "new", "same", "bad"})
+
+
+def console(*, error: bool = False) -> Console:
+    """Wide enough for a table where nobody's terminal says otherwise."""
+    found = Console(stderr=error, highlight=False, markup=False, emoji=False)
+    if not found.is_terminal:
+        found.width = 160
+    return found
+
+
+def tell(out: Console, key: str, locale: str, **values: object) -> None:
+    """One sentence of the catalogue."""
+    out.print(Text(text(key, locale, **values)), soft_wrap=True)
+
+
+def table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[object]], locale: str) -> None:
+    """A plain table; ``columns`` are machine names whose headings the catalogue knows."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(text(f"column.{name}", locale), justify="right" if name in _RIGHT else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(str(cell)) for cell in row))
+    out.print(made)
+
+
+def word(kind: str, value: str, locale: str) -> str:
+    """A machine word (a state, a kind) as people say it."""
+    return text(f"{kind}.{value}", locale) if known(f"{kind}.{value}") else value
+
+
+def troubles(out: Console, found: Sequence[Problem], locale: str, limit: int = 0) -> None:
+    """Problems with their places; the first ``limit`` where one is given."""
+    for one in found[: limit or len(found)]:
+        out.print(Text(problems.line_of(one, locale)), soft_wrap=True)
+    if limit and len(found) > limit:
+        tell(out, "say.more-rows", locale, count=len(found) - limit)
+
+
+def imported(out: Console, found: Sequence[Imported], locale: str, limit: int) -> None:
+    """What each file gave, and every row that was not taken."""
+    rows = [(one.file, one.new, one.same, one.bad) for one in found]
+    table(out, ("file", "new", "same", "bad"), rows, locale)
+    for one in found:
+        if not one.new and not one.problems:
+            tell(out, "say.nothing-new", locale, file=one.file)
+        troubles(out, one.problems, locale, limit)
+
+
+def ran(out: Console, outcome: Outcome, locale: str) -> None:
+    """What a run did, and what comes next."""
+    if outcome.invoices or outcome.differences:
+        tell(
+            out,
+            "say.ran",
+            locale,
+            run=outcome.id,
+            accounts=outcome.accounts,
+            contracts=outcome.contracts,
+            invoices=outcome.invoices,
+            differences=outcome.differences,
+        )
+    else:
+        tell(out, "say.nothing-to-bill", locale, contracts=outcome.contracts)
+    if outcome.unchanged or outcome.waiting:
+        tell(out, "say.not-twice", locale, unchanged=outcome.unchanged, waiting=outcome.waiting)
+    if outcome.parked:
+        tell(out, "say.parked", locale, count=outcome.parked, run=outcome.id)
+    if outcome.invoices or outcome.differences:
+        tell(out, "say.next-review", locale, run=outcome.id)
+
+
+def reviewed(out: Console, review: Review, locale: str, limit: int) -> None:
+    """The whole review on one screen or two."""
+    run = review.run
+    period = period_name((run.period_start, run.period_end))
+    tell(out, "say.run", locale, run=run.id, period=period, state=word("state", run.state, locale), by=run.created_by)
+    tell(out, "say.accounts", locale, billed=review.billed, accounts=review.accounts)
+    if any(review.counts.get(name) for name in ("unchanged", "waiting")):
+        tell(out, "say.not-twice", locale, unchanged=review.counts["unchanged"], waiting=review.counts["waiting"])
+    out.print()
+    sums = [(word("kind", kind, locale), word("direction", way, locale), currency, count, money(total)) for kind, way, currency, count, total in review.sums]
+    table(out, ("kind", "direction", "currency", "count", "total"), sums, locale)
+    out.print()
+    totals = [
+        (word("kind", row.kind, locale), row.tariff, row.payer_class, word("line", row.line_kind, locale), row.accounts, row.currency, money(row.amount))
+        for row in review.totals
+    ]
+    table(out, ("kind", "tariff", "class", "line_kind", "accounts", "currency", "amount"), totals, locale)
+    _odd(out, review, locale)
+    _exceptions(out, review, locale, limit)
+    _next(out, review, locale)
+
+
+def exported(out: Console, found: Exported, locale: str) -> None:
+    """Where the files are."""
+    tell(out, "say.exported", locale, folder=found.folder, files=", ".join(found.files), invoices=found.invoices)
+
+
+def _odd(out: Console, review: Review, locale: str) -> None:
+    if review.largest:
+        out.print()
+        tell(out, "say.largest", locale)
+        table(out, ("account", "name", "currency", "total"), [(row.account, row.name, row.currency, money(row.total)) for row in review.largest], locale)
+    if review.zero:
+        tell(out, "say.zero", locale, count=review.zero)
+    if review.differences:
+        out.print()
+        tell(out, "say.differences", locale, count=len(review.differences))
+        rows = [(row.account, row.name, row.currency, money(row.total)) for row in review.differences[:SHOWN]]
+        table(out, ("account", "name", "currency", "total"), rows, locale)
+        if len(review.differences) > SHOWN:
+            tell(out, "say.more", locale, count=len(review.differences) - SHOWN)
+
+
+def _exceptions(out: Console, review: Review, locale: str, limit: int) -> None:
+    if not review.exceptions:
+        return
+    out.print()
+    tell(out, "say.exceptions", locale, count=len(review.exceptions))
+    for code, group in grouped(review.exceptions):
+        tell(out, "say.group", locale, code=code, count=len(group))
+        for row in group[: limit or len(group)]:
+            reason = stored(row.code, json.loads(row.values), row.reason, locale)
+            who = " ".join(part for part in (row.account, row.contract, row.tariff) if part)
+            out.print(Text(f"    {row.file}:{row.line}  {who}: {reason}"), soft_wrap=True)
+        if limit and len(group) > limit:
+            out.print(Text("    " + text("say.more", locale, count=len(group) - limit)))
+
+
+def _next(out: Console, review: Review, locale: str) -> None:
+    step = {"draft": "review", "reviewed": "approve", "approved": "issue", "issued": "export"}.get(review.run.state)
+    if step:
+        out.print()
+        tell(out, f"say.next-{step}", locale, run=review.run.id)
+
+
+def listed(out: Console, runs: Sequence[Any], locale: str) -> None:
+    """All runs, newest first."""
+    rows = [(run.id, period_name((run.period_start, run.period_end)), word("state", run.state, locale), run.created_by, run.as_of.isoformat()) for run in runs]
+    table(out, ("run", "period", "state", "by", "at"), rows, locale)

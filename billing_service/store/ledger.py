@@ -1,0 +1,135 @@
+"""What a utility sent: imports and their problems, accounts, contracts, usage records."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from datetime import date, datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table, func, insert, or_, select
+
+from billing_service import problems
+from billing_service.store.tables import accounts, contracts, import_problems, imports, usage_records
+from tariffs.errors import Problem
+
+TABLES: Mapping[str, Table] = {"accounts": accounts, "contracts": contracts, "usage": usage_records, "corrections": usage_records}
+_KEYS: Mapping[str, tuple[str, ...]] = {"accounts": ("account",), "contracts": ("contract", "from"), "usage_records": ("id",)}
+_OURS = frozenset({"utility", "import_id", "file", "line"})
+CHUNK = 10_000
+
+
+def chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
+    """Pieces small enough for one statement."""
+    walk = iter(items)
+    while piece := list(islice(walk, CHUNK)):
+        yield piece
+
+
+def existing(conn: Connection, utility: str, table: Table, firsts: Collection[str]) -> dict[tuple[Any, ...], tuple[Mapping[str, Any], str]]:
+    """Rows already stored whose first key column is one of ``firsts``: key -> (content, ``file:line``)."""
+    key = _KEYS[table.name]
+    names = [column.name for column in table.columns if column.name not in _OURS]
+    query = select(*(table.c[name] for name in names), table.c.file, table.c.line).where(table.c.utility == utility)
+    if conn.execute(query.limit(1)).first() is None:
+        return {}
+    found: dict[tuple[Any, ...], tuple[Mapping[str, Any], str]] = {}
+    for piece in chunks(sorted(set(firsts))):
+        for row in conn.execute(query.where(table.c[key[0]].in_(piece))):
+            content = dict(zip(names, row, strict=False))
+            found[tuple(content[name] for name in key)] = (content, f"{row.file}:{row.line}")
+    return found
+
+
+def add_import(conn: Connection, utility: str, file: str, sha256: str, by: str, at: datetime, counts: tuple[int, int, int]) -> int:
+    """Record that a file was imported; its number."""
+    number = (conn.execute(select(func.max(imports.c.id)).where(imports.c.utility == utility)).scalar() or 0) + 1
+    new, same, bad = counts
+    conn.execute(insert(imports).values(utility=utility, id=number, file=file, sha256=sha256, by=by, at=at, new=new, same=same, bad=bad))
+    return number
+
+
+def add_rows(conn: Connection, utility: str, table: Table, number: int, rows: Iterable[tuple[Mapping[str, Any], str, int]]) -> None:
+    """Append (content, file, line) rows."""
+    for piece in chunks(rows):
+        conn.execute(insert(table), [{**content, "utility": utility, "import_id": number, "file": file, "line": line} for content, file, line in piece])
+
+
+def add_import_problems(conn: Connection, utility: str, number: int, found: Iterable[Problem]) -> None:
+    """Keep every row that was not taken, with its place and reason."""
+    for piece in chunks(found):
+        conn.execute(
+            insert(import_problems),
+            [
+                {
+                    "utility": utility,
+                    "import_id": number,
+                    "line": one.where.line if one.where else 0,
+                    "file": one.where.file if one.where else "",
+                    "code": one.code,
+                    "values": json.dumps(dict(one.values), ensure_ascii=False),
+                    "reason": problems.sentence(one, "en"),
+                }
+                for one in piece
+            ],
+        )
+
+
+def known_accounts(conn: Connection, utility: str, names: Collection[str]) -> set[str]:
+    """Those of ``names`` that are accounts."""
+    query = select(accounts.c.account).where(accounts.c.utility == utility)
+    return {name for piece in chunks(sorted(names)) for (name,) in conn.execute(query.where(accounts.c.account.in_(piece)))}
+
+
+def owners(conn: Connection, utility: str, ids: Collection[str]) -> dict[str, tuple[str, str]]:
+    """Usage record -> (its account, its measure)."""
+    table = usage_records.c
+    query = select(table.id, table.account, table.measure).where(table.utility == utility)
+    return {row.id: (row.account, row.measure) for piece in chunks(sorted(ids)) for row in conn.execute(query.where(table.id.in_(piece)))}
+
+
+def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None) -> list[Row[Any]]:
+    """Every row of terms that touches [start, end), with its account's class; by account, contract and first day."""
+    table = contracts.c
+    query = (
+        select(contracts)
+        .where(table.utility == utility, table["from"] < end, or_(table.to.is_(None), table.to > start))
+        .order_by(table.account, table.contract, table["from"])
+    )
+    if known is not None:
+        query = query.where(or_(table.known.is_(None), table.known <= known))
+    return list(conn.execute(query))
+
+
+def usage_touching(conn: Connection, utility: str, start: date, end: date) -> list[Row[Any]]:
+    """Every record whose last day lies in [start, end), and those whose days could overlap with one of them."""
+    table = usage_records.c
+    earliest = conn.execute(select(func.min(table.start)).where(table.utility == utility, table.end > start, table.end <= end)).scalar()
+    if earliest is None:
+        return []
+    query = select(usage_records).where(table.utility == utility, table.end > min(earliest, start), table.start < end)
+    return list(conn.execute(query))
+
+
+def usage_before(conn: Connection, utility: str, day: date, measures: Collection[str]) -> list[Row[Any]]:
+    """Every record of these measures that ended by ``day``: for tariffs that look at the previous reading."""
+    table = usage_records.c
+    return list(conn.execute(select(usage_records).where(table.utility == utility, table.end <= day, table.measure.in_(sorted(measures)))))
+
+
+def usage_by_id(conn: Connection, utility: str, ids: Collection[str]) -> list[Row[Any]]:
+    """Records by their ids."""
+    table = usage_records.c
+    query = select(usage_records).where(table.utility == utility)
+    return [row for piece in chunks(sorted(ids)) for row in conn.execute(query.where(table.id.in_(piece)))]
+
+
+def usage_replacing(conn: Connection, utility: str) -> list[Row[Any]]:
+    """Every record that corrects another, of any time."""
+    return list(conn.execute(select(usage_records).where(usage_records.c.utility == utility, usage_records.c.replaces != "")))
+
+
+def count_accounts(conn: Connection, utility: str) -> int:
+    """How many accounts the utility has."""
+    return conn.execute(select(func.count()).select_from(accounts).where(accounts.c.utility == utility)).scalar_one()
