@@ -81,15 +81,23 @@ class TariffVersion:
         given = {**(facts or {}), **more}
         return _explain(self.model, given, self._period(period, given))
 
-    def rate(self, frame: Any, *, period: Period | None = None, errors: Literal["raise", "return"] = "raise", workings: bool = False) -> Any:
+    def rate(
+        self,
+        frame: Any,
+        *,
+        period: Period | None = None,
+        errors: Literal["raise", "return"] = "raise",
+        workings: bool = False,
+        locale: str = "en",
+    ) -> Any:
         """Rate a million sets of facts: pandas, Arrow or a mapping of columns in, the same kind out, decimals exact.
 
         Columns are inputs by full name. The result has one column a charge and ``total``; with ``errors="return"`` it is
-        a pair: the result with nulls in bad rows, and a frame of row, input, code and reason.
+        a pair: the result with nulls in bad rows, and a frame of row, input, code and reason (in ``locale``'s language).
         """
         from tariffs.rate import rate
 
-        return rate(self.model, frame, period=self._period(period, {}), errors=errors, workings=workings)
+        return rate(self.model, frame, period=self._period(period, {}), errors=errors, workings=workings, locale=locale)
 
     def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
         if given is not None:

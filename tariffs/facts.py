@@ -49,6 +49,7 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
             refused.add(name)
     needs = needed(version, choices)
     problems += period_problems(version, needs, period)
+    refused.update(problem.values.get("suggestion", "") for problem in problems)  # whoever misspelt it has given it
     lacking = _surely_needed(version, choices, needs) - choices.keys() - figures.keys() - refused
     problems += [missing(version, name) for name in (*version.choices, *known) if name in lacking]
     if problems:

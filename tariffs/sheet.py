@@ -16,7 +16,9 @@ _Row = tuple[str, str, str]
 
 def text(version: Version, locale: str = "en") -> str:
     """The version for a person at a terminal."""
-    period = say("sheet.period", locale, period=version.period, direction=say(f"sheet.{version.direction}", locale), currency=version.currency)
+    spoken = version.period.rpartition(" ")
+    every = say(f"sheet.every.{spoken[2]}", locale, count=spoken[0])
+    period = say("sheet.period", locale, period=every, direction=say(f"sheet.{version.direction}", locale), currency=version.currency)
     parts = [[label(version.title, locale, version.tariff), *(f"  {line}" for line in head(version, locale)), f"  {period}"]]
     parts.append([say("report.facts", locale), *aligned([("  " + a, b, c) for a, b, c in _inputs(version, locale)])])
     if version.values:

@@ -1,0 +1,336 @@
+"""The command line: list, show, check, quote, rate. Exit 0: fine; 1: problems found; 2: wrong use.
+
+Results go to standard output, problems to standard error, or both as one JSON document with ``--json``.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec
+
+import typer
+
+from tariffs import api, frames, golden, report, sheet
+from tariffs.errors import NotFoundError, PackError, Problem, TariffError, fail
+from tariffs.load import VersionFile, as_date, find, roots, strays, versions
+from tariffs.messages import LANGUAGES, label, language_of
+from tariffs.messages import text as say
+from tariffs.model import Rating, Version
+from tariffs.words import called, quantity, reader
+
+_P = ParamSpec("_P")
+
+
+def default_locale() -> str:
+    """``TARIFFS_LOCALE``, else what the system speaks; Chinese or English."""
+    spoken = next((value for name in ("TARIFFS_LOCALE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "en")
+    return language_of(spoken)
+
+
+def _help(key: str) -> str:
+    return say(f"cli.help.{key}", default_locale())
+
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=_help("app"))
+
+Rules = Annotated[list[Path] | None, typer.Option("--rules", metavar="DIR", help=_help("rules"))]
+Locale = Annotated[str, typer.Option("--locale", default_factory=default_locale, show_default=False, metavar="en|zh", help=_help("locale"))]
+Json = Annotated[bool, typer.Option("--json", help=_help("json"))]
+On = Annotated[str | None, typer.Option("--on", metavar="YYYY-MM-DD", help=_help("on"))]
+Known = Annotated[str | None, typer.Option("--known", metavar="YYYY-MM-DD", help=_help("known"))]
+Span = Annotated[str | None, typer.Option("--period", metavar="YYYY-MM", help=_help("period"))]
+From = Annotated[str | None, typer.Option("--from", metavar="YYYY-MM-DD", help=_help("from"))]
+To = Annotated[str | None, typer.Option("--to", metavar="YYYY-MM-DD", help=_help("to"))]
+Tariff = Annotated[str, typer.Argument(metavar="TARIFF", help=_help("tariff"))]
+
+
+def main() -> None:
+    """The console script. A fault of our own is told in one sentence, too: an operator has no use for a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        app(prog_name="tariffs")
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:  # noqa: BLE001
+        typer.echo(say("cli.fault", default_locale(), kind=type(error).__name__, detail=str(error)[:500]), err=True)
+        raise SystemExit(70) from None
+
+
+def _door(command: Callable[_P, bool]) -> Callable[_P, None]:
+    """A command that answers whether all is well; problems of any kind are told and give exit 1."""
+
+    @functools.wraps(command)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        locale, as_json = str(kwargs["locale"]), bool(kwargs["as_json"])
+        if language_of(locale) not in LANGUAGES or not re.match(r"(en|zh)\b|(en|zh)_", locale):
+            raise typer.BadParameter(say("cli.bad-locale", default_locale(), locale=locale))
+        try:
+            fine = command(*args, **kwargs)
+        except TariffError as error:
+            _tell(error.problems, locale, as_json=as_json)
+            fine = False
+        if not fine:
+            raise typer.Exit(1)
+
+    return run
+
+
+def _tell(problems: tuple[Problem, ...], locale: str, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"problems": [problem.as_json(locale) for problem in problems]})
+    else:
+        for problem in problems:
+            typer.echo(problem.text(locale), err=True)
+
+
+def _print_json(found: Any) -> None:
+    typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+
+
+def _day(value: str | None, name: str, locale: str) -> date | None:
+    """A date option; what is no date is wrong use."""
+    try:
+        return None if value is None else as_date(value, name)
+    except TariffError as error:
+        raise typer.BadParameter(error.problems[0].sentence(locale)) from None
+
+
+def _period(span: str | None, start: str | None, end: str | None, locale: str) -> tuple[date, date] | None:
+    """``--period 2026-10`` (or ``2026-10-01..2026-11-01``), or ``--from`` with ``--to``; half-open."""
+    if span is not None and (start is not None or end is not None):
+        raise typer.BadParameter(say("cli.two-periods", locale))
+    if span is not None and re.fullmatch(r"\d{4}-\d{2}", span, re.ASCII):
+        first = _day(f"{span}-01", "--period", locale)
+        return None if first is None else api.period_holding(first, "month")
+    if span is not None:
+        start, separator, end = span.partition("..")
+        if not separator:
+            raise typer.BadParameter(say("cli.bad-period", locale, value=span))
+    if (start is None) != (end is None):
+        raise typer.BadParameter(say("cli.half-period", locale))
+    first, last = _day(start, "--from", locale), _day(end, "--to", locale)
+    return None if first is None or last is None else (first, last)
+
+
+def _version(tariff: str, on: str | None, known: str | None, period: tuple[date, date] | None, rules: list[Path] | None, locale: str) -> api.TariffVersion:
+    """The version in force on ``--on``, or on the first day of the period."""
+    day = _day(on, "--on", locale) or (period[0] if period else None)
+    if day is None:
+        raise typer.BadParameter(say("cli.no-day", locale))
+    return api.load(tariff, on=day, known=_day(known, "--known", locale), rules=rules)
+
+
+# --- list, show, check --------------------------------------------------------------------------------------------
+
+
+@app.command("list", help=_help("list"))
+@_door
+def list_(*, rules: Rules = None, on: On = None, known: Known = None, locale: Locale, as_json: Json = False) -> bool:
+    """Every version of every root, or those in force on a day."""
+    day, when = _day(on, "--on", locale), _day(known, "--known", locale)
+    files, rows = versions(rules), []
+    problems: list[Problem] = []
+    for file in files if day is None else {file.tariff: file for file in files}.values():
+        try:
+            rows.append(_listed(file, files) if day is None else find(file.tariff, day, when, rules)[0])
+        except NotFoundError:
+            continue  # not in force on that day
+        except PackError as error:
+            problems += error.problems
+    if as_json:
+        keys = ("tariff", "effective", "revision", "end", "status", "title", "digest")
+        _print_json({"tariffs": [{key: sheet.as_json(version)[key] for key in keys} for version in rows], "problems": [p.as_json(locale) for p in problems]})
+        return not problems
+    table = [(version.tariff, _reign(version), say(f"cli.status.{version.status}", locale), label(version.title, locale)) for version in rows]
+    for line in report.aligned(table):
+        typer.echo(line)
+    _tell(tuple(problems), locale, as_json=False)
+    return not problems
+
+
+def _listed(file: VersionFile, files: list[VersionFile]) -> Version:
+    """The version in a file, ended by the next of its tariff."""
+    later = [other.effective for other in files if other.tariff == file.tariff and other.effective > file.effective]
+    return api.read(file, end=min(later, default=None)).model
+
+
+def _reign(version: Version) -> str:
+    """``2021-09-30.r2 .. 2022-09-29``: from the first day to the last."""
+    start = version.name.rpartition("@")[2]
+    return f"{start} .. {version.end - timedelta(days=1)}" if version.end else f"{start} .."
+
+
+@app.command("show", help=_help("show"))
+@_door
+def show(tariff: Tariff, *, on: On = None, known: Known = None, rules: Rules = None, locale: Locale, as_json: Json = False) -> bool:
+    """A version as a page: the one in force on a day, else the latest."""
+    if on is not None:
+        version = _version(tariff, on, known, None, rules, locale).model
+    else:
+        own = [file for file in versions(rules) if file.tariff == tariff]
+        version = api.read(own[-1]).model if own else api.load(tariff, on=date.max, rules=rules).model
+    if as_json:
+        _print_json(sheet.as_json(version))
+    else:
+        typer.echo(sheet.text(version, locale), nl=False)
+    return True
+
+
+@app.command("check", help=_help("check"))
+@_door
+def check(
+    paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH", help=_help("paths"))] = None,
+    *,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """Every version and its golden cases, through both evaluators."""
+    given, wanted = _targets(paths or [], rules, locale)
+    found = [golden.check(file, given) for file in versions(given) if wanted is None or any(file.path.resolve().is_relative_to(path) for path in wanted)]
+    left_over = tuple(stray for stray in strays(given) if wanted is None)
+    failed = any(checked.failed for checked in found) or bool(left_over) or not found
+    if as_json:
+        checked = [
+            {
+                "tariff": one.file.tariff,
+                "effective": str(one.file.effective),
+                "revision": one.file.revision,
+                "path": str(one.file.path),
+                "cases": one.cases,
+                "problems": [problem.as_json(locale) for problem in one.problems],
+            }
+            for one in found
+        ]
+        _print_json({"versions": checked, "problems": [stray.as_json(locale) for stray in left_over]})
+        return not failed
+    rows = [(one.file.tariff, str(one.file.effective), say("cli.cases", locale, count=one.cases), say(f"cli.{_verdict(one)}", locale)) for one in found]
+    for line in report.aligned(rows):
+        typer.echo(line)
+    _tell((*(problem for one in found for problem in one.problems), *left_over), locale, as_json=False)
+    if not found:
+        typer.echo(say("cli.nothing-found", locale), err=True)
+    elif not golden.has_columns():
+        typer.echo(say("cli.one-evaluator", locale), err=True)
+    return not failed
+
+
+def _verdict(checked: golden.Checked) -> Literal["ok", "failed"]:
+    return "failed" if checked.failed else "ok"
+
+
+def _targets(paths: list[Path], rules: list[Path] | None, locale: str) -> tuple[list[Path], list[Path] | None]:
+    """The rule roots to read, and the files or folders asked for. A folder outside all roots is a root of its own."""
+    given = list(rules or [])
+    for path in paths:
+        if not path.exists():
+            raise typer.BadParameter(say("cli.no-path", locale, path=path))
+        inside = any(path.resolve().is_relative_to(root.resolve()) for root in roots(given))
+        if not inside and path.is_dir():
+            given.append(path)
+        elif not inside:
+            raise fail(NotFoundError, "outside-roots", path=path)
+    return given, [path.resolve() for path in paths] or None
+
+
+# --- quote, rate --------------------------------------------------------------------------------------------------
+
+
+@app.command("quote", help=_help("quote"))
+@_door
+def quote(
+    tariff: Tariff,
+    facts: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help=_help("facts"))] = None,
+    *,
+    on: On = None,
+    known: Known = None,
+    period: Span = None,
+    start: From = None,
+    end: To = None,
+    explain: Annotated[bool, typer.Option("--explain", help=_help("explain"))] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help=_help("markdown"))] = False,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """One price, and why."""
+    span = _period(period, start, end, locale)
+    given = _facts(facts or [], locale)
+    rating = _version(tariff, on, known, span, rules, locale).explain(given, period=span)
+    if as_json:
+        _print_json(report.as_json(rating))
+    elif markdown:
+        typer.echo(report.markdown(rating, locale), nl=False)
+    elif explain:
+        typer.echo(report.text(rating, locale), nl=False)
+    else:
+        for line in _brief(rating, locale):
+            typer.echo(line)
+        if rating.version.status != "published":
+            typer.echo(say(f"report.status.{rating.version.status}", locale), err=True)
+    return True
+
+
+def _facts(pairs: list[str], locale: str) -> dict[str, object]:
+    """``name=value`` as typed; a member of a family by its full name, ``conc[COD]=250``."""
+    found: dict[str, object] = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise typer.BadParameter(say("cli.bad-fact", locale, pair=pair))
+        if name in found:
+            raise typer.BadParameter(say("cli.fact-twice", locale, name=name))
+        found[name] = value
+    return found
+
+
+def _brief(rating: Rating, locale: str) -> list[str]:
+    """The amount alone where there is one line; else each line and, last, the total."""
+    who = reader(rating.version, locale)
+    total = quantity(who, rating.total, who.money)
+    if [line.charge.kind for line in rating.lines] == ["line"]:
+        return [total]
+    rows = [(called(who, line.charge.full_name), quantity(who, line.amount, line.step.unit)) for line in rating.lines]
+    if rating.version.billable:
+        rows.append((say(f"report.total.{rating.version.direction}", locale), total))
+    return report.aligned(rows)
+
+
+@app.command("rate", help=_help("rate"))
+@_door
+def rate(
+    tariff: Tariff,
+    source: Annotated[Path, typer.Argument(metavar="IN", help=_help("source"))],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help=_help("output"))],
+    on: On = None,
+    known: Known = None,
+    period: Span = None,
+    start: From = None,
+    end: To = None,
+    errors: Annotated[Literal["raise", "return"], typer.Option("--errors", help=_help("errors"))] = "raise",
+    workings: Annotated[bool, typer.Option("--workings", help=_help("workings"))] = False,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """A file of many rows."""
+    span = _period(period, start, end, locale)
+    version = _version(tariff, on, known, span, rules, locale)
+    done = frames.rate_file(version, source, output, period=span, errors=errors, workings=workings, locale=locale)
+    if as_json:
+        _print_json({"rows": done.rows, "bad": done.bad, "output": str(done.path), "bad_output": str(done.bad_path) if done.bad_path else None})
+    else:
+        typer.echo(say("cli.rated", locale, rows=done.rows - done.bad, path=done.path))
+        if done.bad_path:
+            typer.echo(say("cli.rated-bad", locale, rows=done.bad, path=done.bad_path), err=True)
+    return not done.bad
