@@ -44,6 +44,20 @@ def test_no_float_is_written_in_the_library() -> None:
     assert [place for path in sorted((ROOT / "tariffs").rglob("*.py")) for place in floats(path)] == []
 
 
+def test_sql_stays_in_the_store() -> None:
+    """Elsewhere a connection is a word one passes on; nothing is selected, joined or executed."""
+    found = []
+    for path in SOURCES:
+        if "store" in path.parts or "migrations" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = {name.name for name in node.names} if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy") else set()
+            names |= {name.name for name in node.names if name.name.startswith("sqlalchemy")} if isinstance(node, ast.Import) else set()
+            if names - {"Connection", "Engine", "Row", "DBAPIError"} or (isinstance(node, ast.Attribute) and node.attr in ("execute", "exec_driver_sql")):
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert found == []
+
+
 def test_functions_stay_short() -> None:
     lengths = [
         (f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", (node.end_lineno or 0) - node.lineno + 1) for path in SOURCES for node in functions(path)
