@@ -83,8 +83,8 @@ def _as_arrow(values: Sequence[object]) -> Array | None:
 
 def _raw(array: Array, item: Input) -> _Raw | None:
     kind = array.type
-    if types.is_dictionary(kind):
-        return _raw(array.dictionary_decode(), item)
+    if types.is_dictionary(kind) or types.is_string_view(kind):
+        return _raw(pc.cast(array, kind.value_type if types.is_dictionary(kind) else pa.large_string()), item)
     if types.is_floating(kind) and array.null_count < len(array):
         raise FactsError([Problem("float-fact", {"name": item.full_name})])
     if types.is_null(kind) or types.is_floating(kind):
@@ -93,9 +93,13 @@ def _raw(array: Array, item: Input) -> _Raw | None:
         return _Raw(_integers(array), 0, null_mask(array))
     if types.is_decimal(kind):
         return _Raw(_decimals(array), kind.scale, null_mask(array))
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+    if _is_text(kind):
         return _texts(array)
     return None
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
 def null_mask(array: Array) -> Mask | None:
@@ -251,7 +255,7 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
         return _codes(_dictionary_codes(array, members), null_mask(array), len(members))
     if array is not None and types.is_null(array.type):
         return _codes(np.zeros(len(array), np.int32), np.ones(len(array), np.bool_), len(members))
-    if array is not None and (types.is_string(array.type) or types.is_large_string(array.type)):
+    if array is not None and _is_text(array.type):
         return _codes(_text_codes(array, members), null_mask(array), len(members))
     order = {member: code for code, member in enumerate(members)}
     objects = piece.to_pylist() if isinstance(piece, pa.Array) else piece
@@ -267,7 +271,7 @@ def _text_codes(array: Array, members: list[str]) -> Ints:
 
 def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     words: Array = array.dictionary
-    if not (types.is_string(words.type) or types.is_large_string(words.type)):
+    if not _is_text(words.type):
         words = pa.array([word if isinstance(word, str) else None for word in words.to_pylist()], pa.string())
     lookup = _text_codes(words, members) if len(words) else np.array([-1], np.int32)
     return np.asarray(lookup[np.asarray(pc.fill_null(array.indices, 0))])

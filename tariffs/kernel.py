@@ -408,4 +408,3 @@ def both(a: Answer, b: Answer) -> Answer:
 
 def either(a: Answer, b: Answer) -> Answer:
     return a | b
-

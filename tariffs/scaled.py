@@ -157,12 +157,15 @@ def combine(op: Callable[[Any, Any], Any], left: Plan, right: Plan, places: int,
 
 
 def select(mask: Mask, then: Number, other: Number, size: int) -> Number:
-    """``then`` where the mask holds, else ``other``."""
-    if size >= NARROW:
-        then, other = widen(then), widen(other)
-        if isinstance(then, int) and isinstance(other, int):
-            return np.where(mask, np.asarray(then, object), np.asarray(other, object))
-    return np.where(mask, then, other)
+    """``then`` where the mask holds, else ``other``; ``size`` bounds both."""
+    if size >= NARROW or isinstance(then, int) or _is_wide(then) or _is_wide(other):
+        return np.where(mask, widen(np.asarray(then)) if size >= NARROW else then, other)
+    bits = -mask.view(np.int8)  # all ones or none: three times as fast as a choice a row
+    return then & bits if isinstance(other, int) and other == 0 else other ^ ((then ^ other) & bits)
+
+
+def _is_wide(value: Number) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype == object
 
 
 def lesser(a: Number, b: Number) -> Number:

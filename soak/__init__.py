@@ -1,0 +1,1 @@
+"""Long runs of what the tests do shortly: ``python -m soak differential --seconds 600``."""

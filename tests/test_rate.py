@@ -1,0 +1,342 @@
+"""Columns in, columns out: what is taken, what is refused and how, and that nothing ever overflows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from decimal import Decimal as D
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import tariffs
+from tariffs import rate as rate_module
+from tariffs.money import Mode, round_ratio
+from tariffs.scaled import round_whole
+
+BODY = """\
+language: 1
+title: {en: trial}
+status: illustrative
+source: {document: made for a test}
+currency: CNY
+direction: receivable
+period: month
+"""
+QUOTA = """
+inputs:
+  payer: {choices: {quota_unit: {en: by quota}, other: {en: other}}}
+  weight: {unit: t, step: 0.001, min: 0, max: 100000}
+  quota: {unit: t, step: 0.001, min: 0, max: 100000}
+values:
+  standard: {value: 300, unit: CNY/t}
+  excess: {value: 600, unit: CNY/t}
+charges:
+  quota_fee: {when: payer == "quota_unit", formula: "round(blocks(weight, [quota], [standard, excess]), 0.01)"}
+  plain_fee: {when: payer == "other", formula: "round(weight * standard, 0.01)"}
+"""
+FRAME: dict[str, list[object]] = {"payer": ["quota_unit", "other"], "weight": ["12", "5.001"], "quota": ["10", None]}
+MONTH = (date(2026, 2, 1), date(2026, 3, 1))
+
+
+def version(body: str) -> tariffs.TariffVersion:
+    return tariffs.parse((BODY + body).encode(), tariff="xx/trial", effective=date(2026, 1, 1))
+
+
+def refusal(frame: Any, body: str = QUOTA, **more: Any) -> list[tuple[str, str]]:
+    with pytest.raises(tariffs.FactsError) as caught:
+        version(body).rate(frame, **more)
+    assert all(problem.text("en") and problem.text("zh") for problem in caught.value.problems)
+    return [(problem.code, problem.values.get("name", "")) for problem in caught.value.problems]
+
+
+# --- kinds of frames ----------------------------------------------------------------------------------------------
+
+
+def test_a_mapping_of_lists_gives_lists_of_decimals() -> None:
+    assert version(QUOTA).rate(FRAME) == {"quota_fee": [D("4200.00"), None], "plain_fee": [None, D("1500.30")], "total": [D("4200.00"), D("1500.30")]}
+
+
+def test_a_dataframe_keeps_its_index_and_gets_decimal_columns() -> None:
+    frame = pd.DataFrame(FRAME, index=["a", "b"])
+    result = version(QUOTA).rate(frame)
+    assert list(result.index) == ["a", "b"]
+    assert {str(kind) for kind in result.dtypes} == {"decimal128(38, 2)[pyarrow]"}
+    assert list(result["total"]) == [D("4200.00"), D("1500.30")]
+    assert pd.isna(result["plain_fee"]["a"])
+
+
+def test_an_arrow_table_and_a_record_batch_give_a_table() -> None:
+    for frame in (pa.table(FRAME), pa.RecordBatch.from_pydict(FRAME)):
+        result = version(QUOTA).rate(frame)
+        assert isinstance(result, pa.Table)
+        assert result.schema.field("total").type == pa.decimal128(38, 2)
+        assert result["total"].to_pylist() == [D("4200.00"), D("1500.30")]
+
+
+def test_no_rows_give_no_rows() -> None:
+    empty: dict[str, list[object]] = {name: [] for name in FRAME}
+    assert version(QUOTA).rate(empty)["total"] == []
+    assert version(QUOTA).rate(pa.table(FRAME).slice(0, 0))["total"].to_pylist() == []
+    assert version(QUOTA).rate(pd.DataFrame(FRAME)[:0]).empty
+
+
+def test_what_is_no_frame_is_refused() -> None:
+    assert refusal([1, 2]) == [("not-a-frame", "")]
+    assert refusal({**FRAME, "weight": [1]}) == [("columns-uneven", "")]
+    assert refusal(pa.table([pa.array([1]), pa.array([1])], names=["weight", "weight"])) == [("column-twice", "weight")]
+
+
+# --- numbers ------------------------------------------------------------------------------------------------------
+
+NUMBERS: list[Any] = [
+    [12, 5],
+    ["12", "5.000"],
+    [D("12.0"), D(5)],
+    [12, "5"],
+    np.array([12, 5], np.int8),
+    np.array([12, 5], np.uint64),
+    pa.array([12, 5], pa.int16()),
+    pa.array([D(12), D(5)], pa.decimal128(38, 9)),
+    pa.array([D(12), D(5)], pa.decimal128(5, 1)),
+    pa.array([D(12), D(5)], pa.decimal256(60, 20)),
+    pa.array([D(12), D(5)], pa.decimal32(5, 2)),
+    pa.array([D(12), D(5)], pa.decimal64(12, 2)),
+    pa.array(["12", "5"], pa.large_string()),
+    pa.array(["12", "5"], pa.string_view()),
+    pa.array(["12", "5"]).dictionary_encode(),
+    pa.chunked_array([pa.array([12]), pa.array([5])]),
+    pa.array([D(7), D(12), D(5)]).slice(1),
+    pd.Series([12, 5]),
+    pd.Series([12, 5], dtype="Int64"),
+    pd.Series(["12", "5"]),
+    pd.Series([D(12), D(5)]),
+    pd.Series([D(12), D(5)], dtype=pd.ArrowDtype(pa.decimal128(9, 3))),
+]
+
+
+@pytest.mark.parametrize("column", NUMBERS, ids=lambda c: f"{type(c).__name__}-{getattr(c, 'dtype', getattr(c, 'type', ''))}")
+def test_every_exact_kind_of_number_is_taken(column: Any) -> None:
+    frame = {"payer": ["other", "other"], "weight": column}
+    assert version(QUOTA).rate({**frame, "quota": [None, None]})["total"] == [D("3600.00"), D("1500.00")]
+
+
+@pytest.mark.parametrize("column", [np.array([1.0, 2.0]), pa.array([1.0, 2.0], pa.float32()), pd.Series([1.0, None])], ids=["numpy", "arrow", "pandas"])
+def test_a_column_of_floats_is_refused_by_name_with_the_cure(column: Any) -> None:
+    assert refusal({**FRAME, "weight": column}) == [("float-fact", "weight")]
+    assert refusal({**FRAME, "weight": column}, errors="return") == [("float-fact", "weight")]
+
+
+def test_floats_and_bools_among_objects_are_refused_by_row() -> None:
+    _, problems = version(QUOTA).rate({"payer": ["other"] * 4, "weight": [1.5, True, D("NaN"), 1]}, errors="return")
+    assert list(zip(problems["row"], problems["code"], strict=True)) == [(0, "float-fact"), (1, "not-a-number"), (2, "not-a-number")]
+
+
+@pytest.mark.parametrize("text", ["1e3", " 1", "1 ", "1\n", "+1", "1.", ".5", "1_000", "1,5", "１", "-", "", "1" * 31, "0x10", "NaN"])
+def test_text_that_is_no_plain_number_is_refused(text: str) -> None:
+    for column in (["2", text], pa.array(["2", text])):
+        result, problems = version(QUOTA).rate({"payer": ["other"] * 2, "weight": column}, errors="return")
+        assert result["total"] == [D("600.00"), None]
+        assert (problems["row"], problems["code"]) == ([1], ["not-a-number"])
+
+
+def test_long_texts_that_arrow_would_wrap_silently_are_read_exactly() -> None:
+    big = version("""
+inputs: {x: {unit: CNY, step: 0.01, min: 0, max: 999999999999999999999999999999}}
+charges: {fee: {formula: "x"}}
+""")
+    assert big.rate({"x": pa.array(["111111111111111111111111111111", "0.25"])})["total"] == [D("111111111111111111111111111111.00"), D("0.25")]
+
+
+def test_bounds_and_steps_are_checked_before_anything_is_scaled() -> None:
+    weights = [2**62, -(2**62), 2**63 - 1, 100000, 0]
+    _, problems = version(QUOTA).rate({"payer": ["other"] * 5, "weight": pa.array(weights)}, errors="return")
+    assert list(zip(problems["row"], problems["code"], strict=True)) == [(0, "above-maximum"), (1, "below-minimum"), (2, "above-maximum")]
+    _, problems = version(QUOTA).rate({"payer": ["other"] * 2, "weight": pa.array([D("5.0005"), D("5.0010")])}, errors="return")
+    assert (problems["row"], problems["code"]) == ([0], ["off-step"])
+    assert problems["reason"][0].startswith("weight: 5.0005 is not a whole multiple of 0.001")
+
+
+# --- choices ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["quota_unit", "other"],
+        pa.array(["quota_unit", "other"]).dictionary_encode(),
+        pa.array(["x", "other", "quota_unit", "other"]).dictionary_encode().slice(2),
+        pa.array(["quota_unit", "other"], pa.large_string()),
+        pd.Series(["quota_unit", "other"], dtype="category"),
+        pd.Series(["quota_unit", "other"]),
+        pd.Series(["quota_unit", "other"], dtype=object),
+        np.array(["quota_unit", "other"]),
+    ],
+    ids=["list", "dictionary", "sliced", "large", "category", "str", "object", "numpy"],
+)
+def test_every_kind_of_text_is_taken_for_a_choice(column: Any) -> None:
+    assert version(QUOTA).rate({**FRAME, "payer": column})["total"] == [D("4200.00"), D("1500.30")]
+
+
+def test_a_choice_that_is_unknown_or_not_given_is_refused() -> None:
+    for column in (["nobody", None], pa.array(["nobody", None]).dictionary_encode(), ["nobody", 7]):
+        _, problems = version(QUOTA).rate({**FRAME, "payer": column}, errors="return")
+        found = list(zip(problems["row"], problems["input"], problems["code"], strict=True))
+        assert found[0] == (0, "payer", "unknown-choice")
+        assert (1, "payer", "missing-fact" if column[1] is None or not isinstance(column, list) else "unknown-choice") in found
+
+
+# --- what is needed -----------------------------------------------------------------------------------------------
+
+
+def test_a_null_is_refused_exactly_where_the_fact_is_needed() -> None:
+    frame = {"payer": ["quota_unit", "other", "other"], "weight": ["1", "1", None], "quota": [None, None, None]}
+    result, problems = version(QUOTA).rate(frame, errors="return")
+    assert result["total"] == [None, D("300.00"), None]
+    assert list(zip(problems["row"], problems["input"], problems["code"], strict=True)) == [(0, "quota", "missing-fact"), (2, "weight", "missing-fact")]
+
+
+def test_an_absent_column_is_refused_where_some_row_needs_it() -> None:
+    assert version(QUOTA).rate({"payer": ["other"], "weight": ["5"]})["total"] == [D("1500.00")]
+    assert refusal({"payer": ["other", "quota_unit"], "weight": ["5", "5"]}) == [("column-absent", "quota")]
+    assert refusal({"payer": ["other"], "wieght": ["5"]}) == [("column-absent-like", "weight")]
+
+
+def test_other_columns_are_passed_over() -> None:
+    assert version(QUOTA).rate({**FRAME, "name": ["x", 1.5]})["total"] == [D("4200.00"), D("1500.30")]
+
+
+def test_raise_counts_every_row_and_tells_the_first_twenty() -> None:
+    frame = {"payer": ["other"] * 100, "weight": [-1] * 50 + [1] * 50}
+    with pytest.raises(tariffs.FactsError) as caught:
+        version(QUOTA).rate(frame)
+    first, *told = caught.value.problems
+    assert first.values == {"count": "50", "told": "20"}
+    assert [problem.values["row"] for problem in told] == [str(row) for row in range(20)]
+    assert "[19]: weight: -1 is below 0" in str(caught.value)
+
+
+def test_requires_refuse_rows_with_their_words() -> None:
+    body = QUOTA + 'require: [{that: "weight <= quota", when: payer == "quota_unit", say: {en: too much}}]\n'
+    _, problems = version(body).rate({**FRAME, "quota": ["10", "1"]}, errors="return")
+    assert (problems["row"], problems["code"]) == ([0], ["refused"])
+    assert "too much" in problems["reason"][0]
+
+
+def test_a_row_to_which_nothing_applies_is_refused() -> None:
+    body = QUOTA.replace('when: payer == "other"', 'when: payer == "other" and weight > 0')
+    result, problems = version(body).rate({"payer": ["other", "other"], "weight": ["0", "5.001"]}, errors="return")
+    assert result["total"] == [None, D("1500.30")]
+    assert (problems["row"], problems["code"]) == ([0], ["nothing-applies"])
+
+
+# --- amounts ------------------------------------------------------------------------------------------------------
+
+KINDS = """
+inputs: {x: {unit: CNY, step: 0.01, min: -100, max: 100}}
+charges:
+  half: {kind: working, unit: CNY, formula: "x * 0.5"}
+  fee: {formula: "round(half, 0.01, up)"}
+  back: {kind: refund, formula: "round(fee * 0.1, 0.01)"}
+  tax: {kind: included, formula: "round(fee * 0.06, 0.01)"}
+"""
+
+
+def test_kinds_of_charges_are_columns_and_only_lines_are_in_the_total() -> None:
+    assert list(version(KINDS).rate({"x": ["1"]})) == ["fee", "back", "tax", "total"]
+    result = version(KINDS).rate({"x": ["1.11", "-1.11"]}, workings=True)
+    assert result == {
+        "half": [D("0.555"), D("-0.555")],
+        "fee": [D("0.56"), D("-0.56")],
+        "back": [D("0.06"), D("-0.06")],
+        "tax": [D("0.03"), D("-0.03")],
+        "total": [D("0.56"), D("-0.56")],
+    }
+
+
+def test_what_does_not_fit_a_machine_word_stays_exact() -> None:
+    wide = version("""
+inputs:
+  x: {unit: t, step: 0.000001, min: -1000000000000, max: 1000000000000}
+  y: {unit: CNY/t, step: 0.000001, min: 0, max: 1000000000000}
+charges: {fee: {formula: "round(x * y, 0.01)"}}
+""")
+    assert wide.rate({"x": ["999999999999.999999", "-999999999999.999999", "2"], "y": ["999999999999.999999", "999999999999.999999", "3"]})["total"] == [
+        D("999999999999999998000000.00"),
+        D("-999999999999999998000000.00"),
+        D("6.00"),
+    ]
+
+
+def test_amounts_beyond_38_digits_leave_as_decimal256() -> None:
+    wide = version("""
+inputs: {x: {unit: CNY, step: 0.01, min: 0, max: 999999999999999999999}}
+values: {big: {value: 999999999999999999999}}
+charges: {fee: {formula: "x * big"}}
+""")
+    result = wide.rate(pa.table({"x": ["999999999999999999999", "0.01"]}))
+    assert result.schema.field("total").type == pa.decimal256(76, 2)
+    assert result["total"].to_pylist() == [D("999999999999999999998000000000000000000001.00"), D("9999999999999999999.99")]
+
+
+def test_rows_a_condition_excludes_never_divide() -> None:
+    body = """
+inputs: {x: {unit: t, step: 1, min: 0, max: 10}, y: {unit: t, step: 1, min: 0, max: 10}}
+values: {unit_price: {value: 1, unit: CNY}}
+charges: {fee: {formula: "round((divide(x, y, 0.01) if y > 0 else 0) * unit_price, 0.01)"}}
+"""
+    assert version(body).rate({"x": [1, 1, 0], "y": [3, 0, 0]})["total"] == [D("0.33"), D("0.00"), D("0.00")]
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_every_way_to_round_is_decimal_s_own(mode: Mode) -> None:
+    numbers = list(range(-60, 61))
+    for step in (1, 2, 3, 4, 5, 7, 10):
+        expected = [round_ratio(n, step, mode) for n in numbers]
+        assert list(np.asarray(round_whole(np.array(numbers), step, mode))) == expected
+        assert list(np.asarray(round_whole(np.array(numbers, object), step, mode))) == expected
+        assert [round_whole(n, step, mode) for n in numbers] == expected
+
+
+# --- periods and chunks -------------------------------------------------------------------------------------------
+
+DAILY = """
+inputs: {x: {unit: bed, step: 1, min: 0, max: 10}}
+values: {price: {value: 1.25, unit: CNY/(bed*day)}}
+charges: {fee: {formula: "round(x * price * period_days, 0.01)"}}
+"""
+
+
+def test_the_period_is_one_for_all_rows_or_one_a_row() -> None:
+    assert version(DAILY).rate({"x": [2]}, period=MONTH)["total"] == [D("70.00")]
+    spans = {"period_start": [date(2026, 1, 1), MONTH[0], date(2026, 1, 15), None], "period_end": [date(2026, 2, 1), MONTH[1], date(2026, 2, 16), None]}
+    result, problems = version(DAILY).rate({"x": [2, 2, 2, 2], **spans}, errors="return")
+    assert result["total"] == [D("77.50"), D("70.00"), None, None]
+    assert list(zip(problems["row"], problems["code"], strict=True)) == [(2, "period-not-whole"), (3, "period-needed")]
+
+
+def test_a_period_that_cannot_be_rated_is_refused_at_once() -> None:
+    assert refusal({"x": [2]}, DAILY) == [("period-needed", "")]
+    assert refusal({"x": [2]}, DAILY, period=(date(2025, 2, 1), date(2025, 3, 1))) == [("period-outside", "")]
+    assert refusal({"x": [2]}, DAILY, period=(date(2026, 2, 2), date(2026, 3, 1))) == [("period-not-whole", "")]
+    assert refusal({"x": [2], "period_start": ["soon"], "period_end": ["later"]}, DAILY) == [("column-not-dates", "period_start")]
+
+
+def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    frame: dict[str, list[Any]] = {"payer": ["other", "quota_unit", None] * 50, "weight": [str(i) for i in range(150)], "quota": ["70", None, "1"] * 50}
+    whole = version(QUOTA).rate(frame, errors="return")
+    monkeypatch.setattr(rate_module, "CHUNK", 7)
+    assert version(QUOTA).rate(frame, errors="return") == whole
+    table = pa.concat_tables([pa.table(frame).slice(0, 40), pa.table(frame).slice(40)])
+    assert version(QUOTA).rate(table, errors="return")[0].to_pydict() == whole[0]
+
+
+def test_importing_the_library_imports_no_columns() -> None:
+    code = "import sys, tariffs; assert not {'numpy', 'pyarrow', 'pandas'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys, tariffs.rate; assert 'pandas' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
