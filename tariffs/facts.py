@@ -48,9 +48,10 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
             problems.append(unknown_choice(version.choices[name], value))
             refused.add(name)
     needs = needed(version, choices)
-    problems += period_problems(version, needs, period)
+    sure = _surely(version, choices, needs)
+    problems += period_problems(version, sure, period)
     refused.update(problem.values.get("suggestion", "") for problem in problems)  # whoever misspelt it has given it
-    lacking = _surely_needed(version, choices, needs) - choices.keys() - figures.keys() - refused
+    lacking = (sure.choices | sure.numbers) - choices.keys() - figures.keys() - refused
     problems += [missing(version, name) for name in (*version.choices, *known) if name in lacking]
     if problems:
         raise FactsError(problems)
@@ -58,14 +59,16 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
     return Facts(choices, figures, period, surplus)
 
 
-def _surely_needed(version: Version, choices: Mapping[str, str], needs: Needs) -> frozenset[str]:
+def _surely(version: Version, choices: Mapping[str, str], needs: Needs) -> Needs:
     """Needed whatever an open choice turns out to be: who forgets the class of payer is not asked for the facts of all classes."""
-    found = needs.choices | needs.numbers
     for name in needs.choices - choices.keys():
-        for member in version.choices[name].members:
-            settled = needed(version, {**choices, name: member})
-            found &= settled.choices | settled.numbers
-    return found
+        settled = [needed(version, {**choices, name: member}) for member in version.choices[name].members]
+        needs = Needs(
+            needs.numbers.intersection(*(one.numbers for one in settled)),
+            needs.choices.intersection(*(one.choices for one in settled)),
+            needs.period.intersection(*(one.period for one in settled)),
+        )
+    return needs
 
 
 def _once(given: Mapping[str, object], problems: list[Problem]) -> Iterator[tuple[str, object]]:

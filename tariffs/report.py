@@ -162,19 +162,20 @@ def _facts(who: Reader, rating: Rating) -> list[Row]:
 
 def _values(who: Reader, rating: Rating) -> list[Row]:
     """The version's own numbers that this rating looked at, in the order of the file, with the clause that sets each."""
-    used: dict[str, tuple[str, str]] = {}
-    waiting = [step for line in rating.lines for step in (line.step, line.when) if step is not None] + list(rating.requires)
-    while waiting:
-        step = waiting.pop()
-        waiting.extend(step.children)
-        if step.kind == "const" and step.detail:
-            used[step.detail["name"]] = (step.detail["name"], value_of(who, step))
+    steps = [step for line in rating.lines for step in (line.when, line.step) if step is not None]
+    used = dict.fromkeys((step.detail["name"], value_of(who, step)) for step in _all([*rating.requires, *steps]) if step.kind == "const" and step.detail)
     rows = []
     for value in rating.version.values:
         meaning = label(value.label, who.locale)
         meaning = say("report.clause", who.locale, words=meaning, clause=value.clause).strip() if value.clause else meaning
-        rows += [(*used[name], meaning) for name in used if name.partition("[")[0] == value.name]
+        rows += [(name, shown, meaning) for name, shown in used if name.partition("[")[0] == value.name]
     return rows
+
+
+def _all(steps: Iterable[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield step
+        yield from _all(step.children)
 
 
 def _required(who: Reader, rating: Rating) -> Iterator[Sentence]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 
 from tariffs.messages import label, language_of, text
 from tariffs.model import Labels, Step, Version
-from tariffs.money import places, show
+from tariffs.money import places, show, terminating
 from tariffs.units import Unit, named
 
 Sentence = tuple[int, str]  # depth, words
@@ -39,10 +40,10 @@ def reader(version: Version, locale: str) -> Reader:
     as English words (``half 50 %``), short where a label explains. Charges are called by their labels in both.
     """
     language = language_of(locale)
-    labels = {charge.full_name: word for charge in version.charges if (word := label(charge.label, locale))}
+    labels = {charge.name: word for charge in version.charges if (word := label(charge.label, locale))}
     members: dict[str, str] = {}
     if language != "en":
-        named_things = [*((item.full_name, item.label) for item in version.inputs), *((value.name, value.label) for value in version.values)]
+        named_things = [*((item.name, item.label) for item in version.inputs), *((value.name, value.label) for value in version.values)]
         named_things += [(choice.name, choice.label) for choice in version.choices.values()]
         labels |= {name: found[language] for name, found in named_things if found.get(language)}
         members = _members(version, language)
@@ -63,8 +64,6 @@ def _members(version: Version, language: str) -> dict[str, str]:
 def called(who: Reader, name: str) -> str:
     """What the reader calls a name: its label, with the labels of its key behind it."""
     base, _, key = name.partition("[")
-    if name in who.labels:
-        return who.labels[name]
     word = who.labels.get(base, base)
     return f"{word}[{', '.join(who.members.get(member, member) for member in key[:-1].split(','))}]" if key else word
 
@@ -154,8 +153,10 @@ def _rounded(who: Reader, step: Step, depth: int) -> Iterator[Sentence]:
 
 def _divided(who: Reader, step: Step) -> str:
     left, right = step.children
-    factor = step.detail["factor"]
-    ratio = f"{_bracketed(who, left, _PRODUCT)} ÷ {_bracketed(who, right, _ATOM)}" + (f" × {factor}" if factor != "1" else "")
+    ratio, factor = f"{_bracketed(who, left, _PRODUCT)} ÷ {_bracketed(who, right, _ATOM)}", Fraction(step.detail["factor"])
+    if factor != 1:
+        exact = terminating(factor)
+        ratio = text("step.factor", who.locale, ratio=ratio, factor=step.detail["factor"] if exact is None else show(exact))
     mode = text(f"step.mode.{step.detail['mode']}", who.locale)
     return text("step.divide", who.locale, ratio=ratio, step=step.detail["step"], mode=mode, value=value_of(who, step))
 
