@@ -27,6 +27,8 @@ LANGUAGES = (1,)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _COLLECT = re.compile(r"sum|mean|weighted_mean|min|max|last|previous|count|top_mean\([1-9][0-9]{0,2}\)")
 _PERIOD = re.compile(r"day|month|quarter|year|any|[1-9][0-9]{0,2} months")
+_OF = re.compile(r"stage\.[A-Za-z][A-Za-z0-9_]*")
+_COUNT = re.compile(r"[1-9][0-9]{0,3}")
 _NAME = r"[A-Za-z][A-Za-z0-9_]*"
 
 
@@ -71,6 +73,10 @@ def _one_of(pattern: re.Pattern[str], code: str) -> Callable[[Any], str]:
         return written
 
     return read_one
+
+
+def _count(value: Any) -> int:
+    return int(_one_of(_COUNT, "not-a-count")(value))
 
 
 def _labels(value: Any) -> Any:
@@ -140,6 +146,11 @@ Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", 
 Number = Annotated[Decimal, BeforeValidator(_number), WithJsonSchema(_NUMBER_SCHEMA)]
 Day = Annotated[date, BeforeValidator(_date), WithJsonSchema({"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"})]
 LabelLanguage = Annotated[str, BeforeValidator(_one_of(re.compile("[a-z]{2}"), "bad-label-language"))]
+Count = Annotated[
+    int,
+    BeforeValidator(_count),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 9999}, {"type": "string", "pattern": f"^{_COUNT.pattern}$"}]}),
+]
 Labels = Annotated[dict[LabelLanguage, Text], BeforeValidator(_labels), Field(min_length=1), WithJsonSchema(_LABELS_SCHEMA)]
 By = Annotated[tuple[Text, ...], BeforeValidator(_by), Field(min_length=1), WithJsonSchema(_BY_SCHEMA)]
 CollectText = Annotated[str, BeforeValidator(_one_of(_COLLECT, "not-a-collect")), WithJsonSchema({"type": "string", "pattern": f"^({_COLLECT.pattern})$"})]
@@ -173,6 +184,13 @@ class ChoiceInput(_Part):
     label: Labels = {}
 
 
+class Missing(_Part):
+    """What may stand in for a missing value: ``previous``, ``period_mean``, ``refuse`` or a fixed number."""
+
+    fill: Text
+    at_most: Count | None = None
+
+
 class NumberInput(_Part):
     """A numeric input; without ``collect`` a standing fact. A mean rounds to the input's own ``step`` by ``mode``."""
 
@@ -187,6 +205,10 @@ class NumberInput(_Part):
     weight: Text = ""
     mode: ModeName | None = None
     empty: Number | None = None
+    of: Annotated[str, BeforeValidator(_one_of(_OF, "not-of-stage")), WithJsonSchema({"type": "string", "pattern": f"^{_OF.pattern}$"})] | None = None
+    below_limit: Literal["limit", "half", "zero"] | None = None
+    missing: Missing | None = None
+    samples: Count | None = None
 
 
 def _input_kind(value: Any) -> str:
@@ -238,6 +260,14 @@ class Change(_Part):
     partial: Literal["whole", "by_days", "none"] | None = None
 
 
+class Stage(_Part):
+    """One inner stage: rated once a record, day or month; its charges are workings that outer inputs collect."""
+
+    grain: Literal["record", "day", "month"]
+    inputs: Annotated[dict[Name, NumberInput], Field(min_length=1)]
+    charges: dict[Name, Charge] = {}
+
+
 class Layout(_Part):
     """A version file as written. Mappings keep the file's order; labels have at least one language."""
 
@@ -254,6 +284,7 @@ class Layout(_Part):
     dimensions: dict[Name, Members] = {}
     inputs: dict[Name, Input] = {}
     values: dict[Name, Value] = {}
+    stage: Stage | None = None
     require: tuple[Require, ...] = ()
     charges: Annotated[dict[Name, Charge], Field(min_length=1)]
     change: Change | None = None
@@ -332,6 +363,8 @@ def _version_keys(path: Path) -> tuple[str, ...]:
     """The keys a version file may have in the mapping at ``path``."""
     if not path:
         return tuple(Layout.model_fields)
+    if path[0] == "stage":
+        return tuple(Stage.model_fields) if len(path) == 1 else _version_keys(path[1:])
     if path[0] == "inputs":
-        return tuple((ChoiceInput if "<choice>" in path else NumberInput).model_fields)
+        return tuple((Missing if path[-1] == "missing" else ChoiceInput if "<choice>" in path else NumberInput).model_fields)
     return tuple(_PARTS[str(path[0])].model_fields)

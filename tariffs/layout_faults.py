@@ -15,9 +15,6 @@ from tariffs.source import Document, Path
 
 #: More problems than this help nobody; the first ones are shown.
 MAX_PROBLEMS = 100
-
-#: Keys the format has and this release cannot use yet.
-NOT_BUILT = frozenset({"stage", "below_limit", "missing", "samples", "of"})
 _NUMBER_KEYS = ("unit", "step", "min", "max")
 _TAGS = frozenset({"<choice>", "<number>"})
 _CODES: Mapping[str, str] = {
@@ -86,7 +83,7 @@ def _missing(document: Document, path: Path) -> list[Problem]:
     if not parent:
         return [at(document, (), "missing-key", at_key=True, name=key)]
     values = {"key": key, "within": dotted(parent)}
-    if parent[0] != "inputs":
+    if "inputs" not in parent[:2] or parent[-1] == "missing":
         return [at(document, parent, "missing-key-in", at_key=True, **values)]
     if any(known in _at(document.data, parent) for known in _NUMBER_KEYS):
         return [at(document, parent, "missing-input-key", at_key=True, **values)]
@@ -95,8 +92,6 @@ def _missing(document: Document, path: Path) -> list[Problem]:
 
 def _unknown(document: Document, path: Path, keys: tuple[str, ...]) -> Problem:
     key = str(path[-1])
-    if key in NOT_BUILT:
-        return at(document, path, "not-built", at_key=True, name=dotted(path))
     like = get_close_matches(key[:50].lower(), keys, 1)
     if like:
         return at(document, path, "unknown-key-like", at_key=True, name=dotted(path), suggestion=like[0])

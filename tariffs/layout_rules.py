@@ -17,7 +17,9 @@ _MEANS = ("mean", "weighted_mean", "top_mean")
 def version_rules(document: Document) -> list[Problem]:
     """All problems between the keys of a version file."""
     data = document.data
-    found = [problem for path, entry in _entries(data, "inputs") for problem in _input_rules(document, path, entry)]
+    stage = data.get("stage") if isinstance(data, dict) else None
+    inputs = [*_entries(data, "inputs"), *((("stage", *path), entry) for path, entry in _entries(stage, "inputs"))]
+    found = [problem for path, entry in inputs for problem in _input_rules(document, path, entry)]
     found += [problem for path, entry in _entries(data, "values") for problem in _value_rules(document, path, entry)]
     if isinstance(data, dict):
         found += _positive(document, ("currency", "step"), data.get("currency"))
@@ -54,10 +56,11 @@ def _input_rules(document: Document, path: Path, entry: dict[str, Any]) -> Itera
     yield from _positive(document, (*path, "step"), entry)
     low, high = _number(entry, "min"), _number(entry, "max")
     if low is not None and high is not None and low > high:
-        yield at(document, (*path, "min"), "min-above-max", name=str(path[1]), low=show(low), high=show(high))
+        yield at(document, (*path, "min"), "min-above-max", name=str(path[-1]), low=show(low), high=show(high))
     yield from _on_step(document, path, entry)
     if "choices" not in entry:
         yield from _collect_rules(document, path, entry)
+        yield from _evidence_rules(document, path, entry)
 
 
 def _on_step(document: Document, path: Path, entry: dict[str, Any]) -> Iterator[Problem]:
@@ -74,13 +77,36 @@ def _collect_rules(document: Document, path: Path, entry: dict[str, Any]) -> Ite
     collect = entry.get("collect")
     how = collect.partition("(")[0] if isinstance(collect, str) else ""
     if how in _MEANS and "mode" not in entry:
-        yield at(document, (*path, "collect"), "mean-needs-mode", name=str(path[1]), collect=str(collect))
+        yield at(document, (*path, "collect"), "mean-needs-mode", name=str(path[-1]), collect=str(collect))
     if how == "weighted_mean" and "weight" not in entry:
-        yield at(document, (*path, "collect"), "mean-needs-weight", name=str(path[1]))
-    needless = {"mode": how in _MEANS, "weight": how == "weighted_mean", "measure": "collect" in entry, "empty": "collect" in entry}
+        yield at(document, (*path, "collect"), "mean-needs-weight", name=str(path[-1]))
+    by_mean = "mode" in entry and isinstance(entry.get("missing"), dict) and entry["missing"].get("fill") == "period_mean"
+    needless = {
+        "mode": how in _MEANS or by_mean,
+        "weight": how == "weighted_mean",
+        "measure": "collect" in entry and "of" not in entry,
+        "empty": "collect" in entry,
+    }
     for name, used in needless.items():
         if name in entry and not used:
-            yield at(document, (*path, name), f"needless-{name}", at_key=True, name=str(path[1]))
+            yield at(document, (*path, name), f"needless-{name}", at_key=True, name=str(path[-1]))
+
+
+def _evidence_rules(document: Document, path: Path, entry: dict[str, Any]) -> Iterator[Problem]:
+    """What stands in for a missing or unmeasurable value is said for collected inputs only, and wholly."""
+    for name in ("of", "below_limit", "missing", "samples"):
+        if name in entry and "collect" not in entry:
+            yield at(document, (*path, name), "evidence-needs-collect", at_key=True, name=str(path[-1]), key=name)
+    missing = entry.get("missing")
+    fill = missing.get("fill") if isinstance(missing, dict) else None
+    if not isinstance(fill, str):
+        return
+    if fill not in ("previous", "period_mean", "refuse") and read_number(fill) is None:
+        yield at(document, (*path, "missing", "fill"), "fill-unknown", value=fill)
+    if fill != "refuse" and isinstance(missing, dict) and "at_most" not in missing:
+        yield at(document, (*path, "missing"), "fill-unbounded", at_key=True, name=str(path[-1]))
+    if fill == "period_mean" and "mode" not in entry:
+        yield at(document, (*path, "missing", "fill"), "mean-needs-mode", name=str(path[-1]), collect=fill)
 
 
 # --- values -------------------------------------------------------------------------------------------------------

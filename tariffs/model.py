@@ -346,20 +346,40 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Collect:
-    """How usage records of a period become one measured fact. ``weight`` names the input's measure used by weighted_mean.
+class Evidence:
+    """What may stand in for a measurement that is missing or below the limit of detection. The default refuses.
 
-    ``how``: sum, mean, weighted_mean, min, max, last, previous, count, top_mean. ``step`` and ``mode`` belong to means.
-    ``empty`` is the value where there is no record; None: no record is a missing fact.
+    ``below_limit``: a reading below its limit L counts as L (``limit``), L / 2 (``half``) or 0 (``zero``).
+    ``fill``: a missing value is taken from the ``previous`` row, as the ``period_mean`` of the rows that have one, or is
+    the fixed ``value``; at most ``at_most`` times a period. ``samples``: fewer records than this are refused.
+    """
+
+    below_limit: str = ""
+    fill: str = "refuse"
+    value: Decimal | None = None
+    at_most: int = 0
+    samples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """How usage records of a period, or the rows of the stage, become one measured fact.
+
+    ``how``: sum, mean, weighted_mean, min, max, last, previous, count, top_mean. Means round to the input's grid by
+    ``mode``. ``measure`` is what records are looked for; where ``of`` is not empty it is the full name of the stage's
+    input or charge that is collected instead, converted by ``factor``. ``weight`` is the measure, or the stage's name,
+    that weighs a weighted_mean. ``empty`` is the value where there is nothing; None: nothing is a missing fact.
     """
 
     how: str
     measure: str
     weight: str = ""
     count: int = 0
-    step: Decimal | None = None
     mode: Mode = Mode.HALF_UP
     empty: Decimal | None = None
+    of: str = ""
+    factor: Decimal = Decimal(1)
+    evidence: Evidence = Evidence()
 
 
 @dataclass(frozen=True, slots=True)
@@ -430,6 +450,18 @@ class Charge:
         return full_name(self.name, self.key)
 
 
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """An inner stage rated once a record, day or month of the period; outer inputs collect its amounts.
+
+    Its formulas may name values, choices, standing inputs of the version, and the stage's own inputs and charges.
+    """
+
+    grain: str
+    inputs: tuple[Input, ...]
+    charges: tuple[Charge, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Version:
     """A tariff's complete text from one effective date until the next, checked. ``end`` is the first day it no longer
@@ -460,6 +492,7 @@ class Version:
     values: tuple[Value, ...]
     requires: tuple[Require, ...]
     charges: tuple[Charge, ...]
+    stage: Stage | None = None
     change: Mapping[str, Any] = field(default_factory=dict)
     assumptions: tuple[Labels, ...] = ()
 
@@ -500,7 +533,8 @@ class Part:
 class UsageRecord:
     """What was measured. ``start`` and ``end`` are half-open dates; it belongs to the period that holds ``end`` - 1 day.
 
-    ``replaces`` names the record this one corrects; ``known`` is the day we learnt it; ``quality`` is ``actual`` or ``estimated``.
+    ``replaces`` names the record this one corrects; ``known`` is the day we learnt it; ``quality`` is ``actual`` or ``estimated``. ``below``: the laboratory found less than
+    ``value``, its limit of detection.
     """
 
     id: str
@@ -514,6 +548,17 @@ class UsageRecord:
     quality: str = "actual"
     replaces: str = ""
     known: date | None = None
+    below: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the stage: its half-open days, its numbers by full name, and which of them were filled and how."""
+
+    start: date
+    end: date
+    numbers: Mapping[str, Decimal]
+    filled: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -524,6 +569,7 @@ class Facts:
     numbers: Mapping[str, Decimal]
     period: tuple[date, date] | None
     surplus: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
 
 
 # --- a rating -----------------------------------------------------------------------------------------------------

@@ -16,11 +16,16 @@ from tariffs.walk import Node, parts
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """``numbers``: full names of numeric inputs; ``choices``: choice inputs looked at; ``period``: built-ins used."""
+    """``numbers``: full names of numeric inputs; ``choices``: choice inputs looked at; ``period``: built-ins used.
+
+    ``rows``: full names of the stage's inputs; ``derived``: numbers that are collected from the stage and never given.
+    """
 
     numbers: frozenset[str]
     choices: frozenset[str]
     period: frozenset[str]
+    rows: frozenset[str] = frozenset()
+    derived: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -46,7 +51,19 @@ def _needed(version: m.Version, choices: tuple[tuple[str, str], ...]) -> Needs:
     for charge in version.charges:
         if truth(charge.when, found) is not False:
             _visit(charge.formula, found)
-    return Needs(frozenset(found.numbers), frozenset(found.choices), frozenset(found.period))
+    derived = {item.full_name for item in version.inputs if item.collect and item.collect.of and item.full_name in found.numbers}
+    rows: set[str] = set()
+    if version.stage is not None and derived:
+        inner = _Found(found.given)
+        for charge in version.stage.charges:
+            if truth(charge.when, inner) is not False:
+                _visit(charge.formula, inner)
+        own = {item.full_name for item in version.stage.inputs}
+        named = {name for item in version.inputs if item.full_name in derived and item.collect for name in (item.collect.of, item.collect.weight)}
+        rows = own & (inner.numbers | named)
+        found.numbers |= inner.numbers - own
+        found.choices |= inner.choices
+    return Needs(frozenset(found.numbers), frozenset(found.choices), frozenset(found.period), frozenset(rows), frozenset(derived))
 
 
 def truth(test: m.Test | None, found: _Found) -> bool | None:

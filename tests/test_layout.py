@@ -155,8 +155,6 @@ def test_the_document_leads_back_from_a_formula_to_its_line() -> None:
         ("collect: sum", "mode: up, collect: sum", "needless-mode", "13:53", "mode means something only with"),
         ("collect: sum, ", "", "needless-measure", "13:53", "measure means something only with collect"),
         ("collect: sum, measure: kitchen", "empty: 0", "needless-empty", "13:53", "empty means something only with collect"),
-        ("collect: sum", "below_limit: half, collect: sum", "not-built", "13:53", "this release cannot use it yet"),
-        ("charges:", "stage: {grain: day}\ncharges:", "not-built", "22:1", "stage is part of the format"),
         ("value: 200, ", "", "value-needs-number", "17:3", "write value:, list: or table:"),
         ("value: 200, ", "value: 200, list: [1], ", "value-has-several", "17:23", "keep one of them"),
         ("by: [payer, pollutant], ", "", "table-needs-by", "19:11", "does not say by what"),
