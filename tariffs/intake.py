@@ -21,7 +21,7 @@ from pyarrow import types
 from tariffs.errors import FactsError, Problem
 from tariffs.facts import figure, number_problems
 from tariffs.model import Choice, Input
-from tariffs.money import MAX_DIGITS
+from tariffs.money import MAX_DIGITS, places
 from tariffs.scaled import NARROW, Ints, Mask, scaled
 
 #: RE2's form of ``money.NUMBER``.
@@ -81,12 +81,12 @@ def _as_arrow(values: Sequence[object]) -> Array | None:
     return array if exact else None
 
 
-def _raw(array: Array, item: Input) -> _Raw | None:
+def _raw(array: Array, item: Input | None) -> _Raw | None:
     kind = array.type
     if types.is_dictionary(kind) or types.is_string_view(kind):
         return _raw(pc.cast(array, kind.value_type if types.is_dictionary(kind) else pa.large_string()), item)
     if types.is_floating(kind) and array.null_count < len(array):
-        raise FactsError([Problem("float-fact", {"name": item.full_name})])
+        raise FactsError([Problem("float-fact", {"name": item.full_name if item else ""})])
     if types.is_null(kind) or types.is_floating(kind):
         return _Raw(np.zeros(len(array), np.int64), 0, np.ones(len(array), np.bool_))
     if types.is_integer(kind):
@@ -242,6 +242,27 @@ def _times(values: Ints, factor: int) -> Ints:
         return values
     size = max(abs(int(values.min())), abs(int(values.max()))) * factor
     return (values.astype(object) if size >= NARROW else values) * factor
+
+
+def exact_numbers(array: Array, name: str) -> tuple[Ints, int, Mask]:
+    """Any exact numbers: whole numbers, their scale, and the rows (worth 0) that hold none. FactsError for floats."""
+    if types.is_floating(array.type):
+        raise FactsError([Problem("float-fact", {"name": name})])
+    raw = _raw(array, None)
+    if raw is None:
+        return _long_texts(array.to_pylist())
+    unusable = merge(raw.null, raw.bad)
+    return _where(unusable, 0, raw.values), raw.scale, np.zeros(len(array), np.bool_) if unusable is None else unusable
+
+
+def _long_texts(values: Sequence[object]) -> tuple[Ints, int, Mask]:
+    found = [figure("", value, []) if value is not None else None for value in values]
+    scale = max((places(number) for number in found if number is not None), default=0)
+    return (
+        np.array([0 if number is None else scaled(number, scale) for number in found], object),
+        scale,
+        np.array([number is None for number in found], np.bool_),
+    )
 
 
 # --- choices ------------------------------------------------------------------------------------------------------
