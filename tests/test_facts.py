@@ -80,29 +80,9 @@ def test_a_float_is_refused_with_the_cure(version: Version, value: object) -> No
 @pytest.mark.parametrize(
     "value",
     [
-        True,
-        False,
-        "",
-        " 5",
-        "5 ",
-        "+5",
-        "5.",
-        ".5",
-        "5,001",
-        "1_000",
-        "5e3",
-        "５",
-        "0x5",
-        "NaN",
-        "Infinity",
-        "5t",
-        "1" * 31,
-        10**30,
-        10**5000,
-        D("NaN"),
-        D("sNaN"),
-    ]
-    + [D("Infinity"), D("1E+40"), D("1E-40"), Fraction(1, 2), b"5", [5], (), object],
+        *(True, False, "", " 5", "5 ", "+5", "5.", ".5", "5,001", "1_000", "5e3", "\uff15", "0x5", "NaN", "Infinity", "5t", "1" * 31),
+        *(10**30, 10**5000, D("NaN"), D("sNaN"), D("Infinity"), D("1E+40"), D("1E-40"), Fraction(1, 2), b"5", [5], (), object),
+    ],
     ids=lambda value: str(value)[:12] if not isinstance(value, int) else f"int of {value.bit_length()} bits",
 )
 def test_what_is_no_plain_number_is_refused_not_guessed(version: Version, value: object) -> None:
