@@ -4,10 +4,12 @@ Prices one thing with its reason, then bills October 2026 of the sample city of 
 because nobody approves a run of their own.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -25,7 +27,7 @@ def run(*command: str, may_find: bool = False) -> None:
     """Show a command and run it; ``may_find``: finding problems in the input is part of the story."""
     print("$ " + " ".join(f'"{word}"' if " " in word else word for word in command), flush=True)
     package = {"tariffs": "tariffs", "billing": "billing_service"}[command[0]]
-    done = subprocess.run([sys.executable, "-m", package, *command[1:]], cwd=ROOT, check=False, stderr=subprocess.STDOUT)
+    done = subprocess.run([sys.executable, "-m", package, *command[1:]], check=False, stderr=subprocess.STDOUT)
     if done.returncode not in ((0, 1) if may_find else (0,)):
         sys.exit(done.returncode or 1)
 
@@ -62,14 +64,31 @@ def main(out: Path) -> None:
     say("A late correction: the run shows the difference to what was issued")
     run("billing", "import", str(CITY / "data" / "late"), *CLERK, "--limit", "3", may_find=True)
     run("billing", "run", "--period", "2026-10", *CLERK)
-    run("billing", "review", *CLERK)
+    run("billing", "runs")
 
-    say("Where everything is")
-    shown = out.relative_to(ROOT) if out.is_relative_to(ROOT) else out
-    for path in sorted([*out.iterdir(), *(out / "2026-10").iterdir()]):
-        here = shown / path.relative_to(out)
-        print(f"{here}/  {sum(1 for _ in path.iterdir()):,} files" if path.is_dir() else f"{here}  {path.stat().st_size:,} bytes")
+    say("In short")
+    recap(out)
+
+
+def recap(out: Path) -> None:
+    """The month on one screen: what was billed, by tariff, what could not be billed, and where the files are."""
+    command = [sys.executable, "-m", "billing_service", "review", "--run", "2026-10-1", "--json"]
+    month = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    by_tariff: dict[str, Decimal] = {}
+    for row in month["totals"]:
+        if row["line_kind"] == "line":
+            by_tariff[row["tariff"]] = by_tariff.get(row["tariff"], Decimal(0)) + Decimal(row["amount"])
+    print(f"October 2026: {month['billed']:,} of {month['accounts']:,} accounts billed; {len(month['exceptions'])} contracts or records could not be billed.")
+    for tariff, amount in by_tariff.items():
+        print(f"  {tariff:40} {amount:>16,} CNY")
+    for document in month["documents"]:
+        count = f"{document['count']:,} {document['kind']}s"
+        print(f"  {count:40} {Decimal(document['total']):>16,} {document['currency']}")
+    print(f"Open {out}/2026-10/run.xlsx first; beside it invoices.csv, lines.csv, exceptions.csv and one JSON for each invoice.")
+    print(f"The database is {out}/city.db: BILLING_DB={out}/city.db .venv/bin/billing review --run 2026-10-1")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "out" / "demo").resolve())
+    folder = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else Path("out/demo")
+    os.chdir(ROOT)
+    main(folder)
