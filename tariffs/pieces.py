@@ -12,13 +12,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations, pairwise
 from math import ceil, floor
 from typing import assert_never
 
 from tariffs import model as m
-from tariffs.money import Mode, round_ratio
+from tariffs.money import Mode, round_ratio, show
 from tariffs.units import Unit
 
 #: More breakpoints than this are not worked out.
@@ -33,11 +34,14 @@ class NotLinear(Exception):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
-    """Where a breakpoint comes from: ``kind`` is ``branch``, ``band`` or ``step``; ``text`` is the edge as its author wrote it."""
+    """Where a breakpoint comes from: ``kind`` is ``branch``, ``band`` or ``step``; ``text`` is the edge as its author wrote it,
+    ``value`` the number and unit it stands for where the version itself says it.
+    """
 
     charge: str
     kind: str
     text: str
+    value: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class Steps:
     """A rounding that can be seen: the charge and its text, the step, and how far the input must go for one more of them."""
 
     origin: Origin
-    step: Fraction
+    step: Decimal
     every: Fraction
 
 
@@ -329,8 +333,16 @@ def _band(quantity: Curve, edges: Sequence[m.Edge], bands: Sequence[Callable[[],
     if not edges:
         return bands[0]()
     edge, *others = edges
-    below = _compared("<=" if edge.inclusive else "<", quantity, number(edge.at, world), Origin(world.charge, "band", edge.at.text), world)
+    below = _compared("<=" if edge.inclusive else "<", quantity, number(edge.at, world), edge_of("band", edge.at, world), world)
     return choose(below, bands[0], lambda: _band(quantity, others, bands[1:], world), world)
+
+
+def edge_of(kind: str, at: m.Expr, world: World) -> Origin:
+    """The origin of what happens at the edge ``at``."""
+    while isinstance(at, (m.Table, m.Convert)):
+        at = at.arg if isinstance(at, m.Convert) else next(cell for key, cell in at.cells if key == tuple(world.choices[axis] for axis in at.axes))
+    unit = f" {at.type.unit}" if at.type.unit.powers else ""
+    return Origin(world.charge, kind, " ".join(at.text.split()), f"{show(at.value)}{unit}" if isinstance(at, m.Const) else "")
 
 
 def _rounded(curve: Curve, node: m.Round | m.Divide, step: Fraction, mode: Mode, world: World) -> Curve:
@@ -345,7 +357,7 @@ def _rounded(curve: Curve, node: m.Round | m.Divide, step: Fraction, mode: Mode,
     origin = Origin(world.charge, "step", node.text)
     every = step / max(slopes)
     if every > world.grid:
-        world.steps.setdefault(origin, Steps(origin, step, every))
+        world.steps.setdefault(origin, Steps(origin, node.step, every))
     return _stairs(curve, step, mode, origin, world) if world.stepwise else curve
 
 
@@ -392,8 +404,8 @@ def test(node: m.Test, world: World) -> Curve:
         case m.Compare(op=op, left=left, right=right):
             one, other = number(left, world), number(right, world)
             varies = isinstance(one, Pieces), isinstance(other, Pieces)
-            text = node.text if all(varies) else right.text if varies[0] else left.text
-            return _compared(op, one, other, Origin(world.charge, "branch", text), world)
+            origin = Origin(world.charge, "branch", node.text) if all(varies) else edge_of("branch", right if varies[0] else left, world)
+            return _compared(op, one, other, origin, world)
     assert_never(node)
 
 
