@@ -6,6 +6,7 @@ Arguments: the folder to import ``tariffs`` from, and the README whose examples 
 import doctest
 import importlib.metadata
 import os
+import runpy
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
@@ -67,11 +68,9 @@ def main(folder: Path, readme: Path) -> None:
     assert result.attempted >= 3, "the README shows no example"
     print(result.attempted, "examples,", result.failed, "failed")
 
-    from tariffs.__main__ import main as command_line
-
     sys.argv = ["tariffs", "quote", "cn/beijing/kitchen-waste", "--on", "2022-10-31", "payer=quota_unit", "weight=5.001", "quota=10"]
     try:
-        command_line()
+        runpy.run_module("tariffs", run_name="__main__")
     except SystemExit as end:
         assert not end.code, end.code  # noqa: PT017 -- no test, a program
     sys.exit(1 if result.failed else 0)

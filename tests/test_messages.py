@@ -102,7 +102,7 @@ def test_no_sentence_is_left_that_nobody_says() -> None:
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words.add(node.value)
             if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) == "word" and isinstance(node.args[0], ast.Constant):
-                beginnings.add(f"{node.args[0].value}.")
+                beginnings.add(str(node.args[0].value) + ".")
             if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
                 beginnings.add(str(node.values[0].value))
     begun = tuple(beginning for beginning in beginnings if beginning.endswith((".", "-")) and beginning != "problem.")
