@@ -1,0 +1,22 @@
+"""``python -m benchmarks rate [--rows N] [--beside duckdb] [--repeat K] [--seed S]``."""
+
+from __future__ import annotations
+
+import argparse
+
+from benchmarks import rate
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("what", choices=["rate"])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--beside", choices=["duckdb"], help="a peer to run on the same data in the same run")
+    parser.add_argument("--repeat", type=int, default=9, help="warm runs; the median counts")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rate.run(given.rows, given.beside, given.repeat, given.seed)
+
+
+if __name__ == "__main__":
+    main()
