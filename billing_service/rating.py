@@ -120,8 +120,9 @@ def _collect(
         return {}, {}
     from tariffs.collect import collect
 
-    mine = pc.is_in(records.table["account"], value_set=pa.array([one.account for one in terms], pa.string()))
-    columns, wrong = collect(version.model, records.table.filter(mine), period, known)
+    accounts = [one.account for one in terms]
+    mine = pc.is_in(records.table["account"], value_set=pa.array(accounts, pa.string()))
+    columns, wrong = collect(version.model, records.table.filter(mine), period, known, accounts=accounts)
     names = [name for name in columns.column_names if name != "account"]
     values = {name: columns[name].to_pylist() for name in names}
     measured = {
@@ -145,7 +146,8 @@ def _parker(rows: list[dict[str, Any]], records: Records) -> Callable[[Terms], l
 
 
 def _rate_rows(version: TariffVersion, rows: list[tuple[Terms, dict[str, str]]], records: Records, period: Period, found: Rated) -> None:
-    names = sorted({name for _, facts in rows for name in facts})
+    # Every column stands, also where no contract fills it: a fact that is missing is then told row by row.
+    names = [*version.model.choices, *(item.full_name for item in version.model.inputs)]
     columns_in: dict[str, Any] = {name: pa.array([facts.get(name) for _, facts in rows], pa.string()) for name in names}
     table = pa.table(columns_in or {"": pa.nulls(len(rows))})  # a tariff without facts still has its rows
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import MAXYEAR, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -37,6 +37,8 @@ def _quote(engine: Any, settings: Settings, asked: QuoteRequest, now: datetime) 
     on = asked.on or (asked.period[0] if asked.period else None)
     if on is None:
         raise Refused([problem("on-or-period")])
+    if on.year == MAXYEAR:  # a period there has no day after its last
+        raise Refused([problem("day-too-late", year=MAXYEAR)])
     if asked.period and asked.period[0] >= asked.period[1]:
         raise Refused([problem("period-backwards")])
     try:

@@ -1,0 +1,172 @@
+"""An office of a utility: a database of its own, the sample city's rules, and the ``billing`` command as people use it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from typer.testing import CliRunner
+
+from billing_service.cli import app
+from billing_service.store import connect, tables
+
+ROOT = Path(__file__).parent.parent.parent
+CITY = ROOT / "examples" / "yangquan"
+RULES = CITY / "rules"
+OWN_RULES = Path(__file__).parent / "rules"
+PACKS = tuple(sorted(path.name for path in (RULES / "cn" / "yangquan").iterdir()))
+OCTOBER = "2026-10"
+
+HEADS = {
+    "accounts": "account,name,class,address,district",
+    "contracts": "contract,account,tariff,from,to,facts",
+    "usage": "id,account,point,measure,start,end,value,unit,quality,replaces,known",
+    "corrections": "id,account,point,measure,start,end,value,unit,quality,replaces,known",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def codes(self) -> list[str]:
+        return [found["code"] for found in self.json["problems"]]
+
+
+@dataclass(frozen=True)
+class Office:
+    """The commands of one database."""
+
+    folder: Path
+
+    @property
+    def db(self) -> Path:
+        return self.folder / "billing.db"
+
+    def says(self, *words: object, by: str = "") -> Answer:
+        """A command as a person gives it."""
+        command, *rest = map(str, words)
+        given = [command, *rest, "--db", str(self.db)]
+        if command in {"adopt", "run"}:
+            given += ["--rules", str(RULES), "--rules", str(OWN_RULES)]
+        if by:
+            given += ["--as", by]
+        result = CliRunner().invoke(app, given)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Answer(result.exit_code, result.stdout, result.stderr)
+
+    def does(self, *words: object, by: str = "") -> Any:
+        """A command that must go well; its JSON."""
+        answer = self.says(*words, "--json", by=by)
+        assert answer.code == 0, answer.out + answer.err
+        return answer.json
+
+    def refuses(self, *words: object, by: str = "") -> Answer:
+        """A command that must be refused, with its problems."""
+        answer = self.says(*words, "--json", by=by)
+        assert answer.code == 1, answer.out + answer.err
+        assert answer.codes
+        return answer
+
+    def adopts_all(self) -> None:
+        for pack in PACKS:
+            self.does("adopt", f"cn/yangquan/{pack}", "2026-10-01", "--document", "sample", by="li")
+
+    def receives(self, **files: str) -> Answer:
+        """Import files given as rows without their header."""
+        folder = self.folder / "in"
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob("*.csv"):
+            old.unlink()
+        for name, rows in files.items():
+            lines = [HEADS[name], *(line.strip() for line in rows.strip().splitlines())]
+            (folder / f"{name}.csv").write_text("\n".join(lines) + "\n", "utf-8")
+        return self.says("import", folder, "--json", by="li")
+
+    def runs(self, *more: object) -> Any:
+        return self.does("run", "--period", OCTOBER, *more, by="li")
+
+    def issues(self) -> Any:
+        """Review, approve and issue the latest run."""
+        self.does("review", by="wang")
+        self.does("approve", by="wang")
+        return self.does("issue", by="wang")
+
+    def exceptions(self, run: str) -> list[dict[str, Any]]:
+        return list(self.does("review", "--run", run)["exceptions"])
+
+    def rows(self, name: str) -> list[Mapping[str, Any]]:
+        """All rows of a table, as stored."""
+        table = tables.metadata.tables[name]
+        with connect.reading(connect.engine(f"sqlite:///{self.db}")) as conn:
+            return [dict(row._mapping) for row in conn.execute(select(table).order_by(*table.primary_key.columns))]
+
+    def lines(self) -> list[tuple[Any, ...]]:
+        """Issued amounts: account, document kind, charge, kind of line, amount."""
+        documents = {row["id"]: row for row in self.rows("documents") if row["state"] in {"issued", "zero"}}
+        found = [(documents[row["document"]], row) for row in self.rows("lines") if row["document"] in documents]
+        return sorted((doc["account"], doc["kind"], row["tariff"], row["charge"], row["kind"], row["amount"]) for doc, row in found)
+
+
+@pytest.fixture
+def make_office(tmp_path: Path) -> Callable[[str], Office]:
+    def make(name: str) -> Office:
+        folder = tmp_path / name
+        folder.mkdir()
+        office = Office(folder)
+        office.does("init")
+        return office
+
+    return make
+
+
+@pytest.fixture
+def office(make_office: Callable[[str], Office]) -> Office:
+    """A database with nothing in it yet."""
+    return make_office("office")
+
+
+@pytest.fixture
+def city(office: Office) -> Office:
+    """Two households and a shop of the sample city, its packs adopted."""
+    return furnish(office)
+
+
+def furnish(office: Office) -> Office:
+    """What ``city`` is, for fixtures of other scopes."""
+    office.adopts_all()
+    answer = office.receives(
+        accounts="""
+            A1,Zhao,household,Road 1,East
+            A2,Qian,household,Road 2,East
+            A3,Sun's shop,shop,Road 3,West
+        """,
+        contracts="""
+            C1,A1,cn/yangquan/sewage,2026-01-01,,user=resident
+            C2,A1,cn/yangquan/domestic-waste,2026-01-01,,payer=household;households=1;relief=ordinary
+            C3,A2,cn/yangquan/sewage,2026-01-01,,user=resident
+            C4,A3,cn/yangquan/sewage,2026-01-01,,user=non_resident
+        """,
+        usage="""
+            U1,A1,M1,water,2026-10-01,2026-11-01,20,m3,actual,,2026-11-02
+            U2,A2,M2,water,2026-10-01,2026-11-01,0,m3,actual,,2026-11-02
+            U3,A3,M3,water,2026-10-01,2026-11-01,100,m3,estimated,,2026-11-02
+        """,
+    )
+    assert answer.code == 0, answer.out
+    return office
