@@ -115,6 +115,12 @@ def _shop(make: _Maker) -> None:
     make.contract("domestic-waste", payer="shop", area=f"{make.random.randint(15, 400)}.{make.random.choice(('0', '25', '5', '8'))}")
 
 
+def _vacant_shop(make: _Maker) -> None:
+    """A meter that still hangs there and turns no more: a bill over nothing."""
+    make.contract("sewage", user="non_resident")
+    make.record("water", "M", "0", "m3", (make.month.start, make.month.end))
+
+
 def _restaurant(make: _Maker) -> None:
     make.contract("sewage", user="non_resident")
     make.meter("water", 40, 400)
@@ -189,6 +195,7 @@ _MAKERS: dict[str, Callable[[_Maker], None]] = {
     "household": _household,
     "pilot_household": _pilot_household,
     "shop": _shop,
+    "vacant_shop": _vacant_shop,
     "restaurant": _restaurant,
     "institution": _institution,
     "office": _office,

@@ -8,7 +8,8 @@ from random import Random
 KINDS = (
     ("household", 820),
     ("pilot_household", 25),
-    ("shop", 62),
+    ("shop", 56),
+    ("vacant_shop", 6),
     ("restaurant", 25),
     ("institution", 20),
     ("office", 12),
@@ -23,6 +24,7 @@ _GIVEN = "秀英桂兰建国志强玉梅丽华晓明海燕春生文博雨桐子�
 _WORDS = "桃园 泉城 晋东 仙河 狮脑 义井 新泉 太行 石门 漾泉 北岭 南庄"
 _ENDINGS = {
     "shop": "超市 便利店 服装店 五金店 药店",
+    "vacant_shop": "门面",
     "restaurant": "饭店 面馆 火锅城 餐厅",
     "institution": "中学 农贸市场 机械厂 物流园",
     "office": "街道办事处 服务中心 设计院",
