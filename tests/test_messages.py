@@ -38,7 +38,9 @@ def spoken() -> Iterator[tuple[str, str, ast.Call]]:
             if not isinstance(node, ast.Call):
                 continue
             name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
-            literals = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            literals = [
+                arg.value for arg in (node.args[:1] if name == "Problem" else node.args) if isinstance(arg, ast.Constant) and isinstance(arg.value, str)
+            ]
             if name in SPEAKERS and literals and (SPEAKERS[name] or "." in literals[0]):  # other functions are called `text` too
                 yield f"{path}:{node.lineno}", SPEAKERS[name] + literals[0], node
 
