@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date
 from decimal import Decimal as D
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -204,3 +205,15 @@ def test_a_version_is_shown_with_inputs_prices_formulas_and_clauses(locale: str)
     for piece in ("1.4 CNY/kg", "round(flow * conc[pollutant] * price, 0.01)", "四", "COD", 'user == "home" and flow > 0', "0.1", "100 mg/L"):
         assert piece in words
     assert json.loads(json.dumps(sheet.as_json(version().model))) == sheet.as_json(version().model)
+
+
+def test_every_key_and_kind_of_the_json_is_documented(home: Rating, shop: Rating) -> None:
+    described = (Path(__file__).parent.parent / "docs" / "explanation.md").read_text(encoding="utf-8")
+    for found in (report.as_json(home), report.as_json(shop)):
+        named = {*found, *found["lines"][0], *(key for line in found["lines"] for key in described_keys(line["steps"]))}
+        assert [key for key in named if f"`{key}`" not in described] == []
+
+
+def described_keys(step: dict[str, Any]) -> set[str]:
+    inner = [key for child in step.get("steps", []) for key in described_keys(child)]
+    return {*step, step["kind"], *step.get("detail", {}), *inner}
