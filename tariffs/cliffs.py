@@ -28,6 +28,8 @@ from tariffs.units import named
 
 #: Combinations of choices tried for one case.
 MAX_WORLDS = 2_048
+#: A step of a rounded quantity counts as one where it moves the amount by so many of the currency's; below, it is rounding.
+SEEN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +175,7 @@ def _exact(version: m.Version, world: World, curves: Amounts) -> Seen:
     total = pieces.total(curves.lines.values(), world)
     slopes = [abs(slope) for slope, _ in total.lines] if isinstance(total, Pieces) else []
     steepest = max(slopes, default=Fraction(0))
-    steps = [s for s in world.steps.values() if s.every * steepest > world.smallest]
+    steps = [s for s in world.steps.values() if s.every * steepest >= SEEN * world.smallest]
     found = jumps(curves, world)
     falls = _falls(total, curves, found, world)
     if steps:
@@ -266,7 +268,12 @@ def _pair(version: m.Version, situation: Situation, item: m.Input, start: int, e
     paid = {name: show(amount, digits) for name, amount in (("before", before), ("after", after))}
     by = show(EXACT.subtract(after, before), digits)
     said = {"input": item.full_name, "unit": str(item.type.unit), "currency": version.currency, "case": situation.case, "facts": _facts(situation, item)}
-    return {**said, **named_, **paid, "by": by}
+    with_unit = {name: f"{named_[end]}{_unit(item)}" for name, end in (("last", "from"), ("first", "to"))}
+    return {**said, **named_, **paid, "by": by, **with_unit}
+
+
+def _unit(item: m.Input) -> str:
+    return f" {item.type.unit}" if item.type.unit.powers else ""
 
 
 def _edges(origins: Iterable[Origin]) -> str:
@@ -311,5 +318,6 @@ def _tell_fall(version: m.Version, situation: Situation, item: m.Input, fall: Fa
 def _tell_steps(version: m.Version, item: m.Input, steps: pieces.Steps, found: _Found) -> None:
     every = terminating(steps.every)
     said = {"input": item.full_name, "unit": str(item.type.unit), "text": " ".join(steps.origin.text.split()), "step": show(steps.step)}
-    said["every"] = str(steps.every) if every is None else show(every)
-    _add(version, found, "stepped", steps.origin.charge, {**said, "method": "exact"}, (item.full_name, steps.origin.text))
+    said["every"] = (str(steps.every) if every is None else show(every)) + _unit(item)
+    if not any(key[0] == "stepped" and key[2:] == (item.name, steps.origin.text) for key in found.problems):  # once for a family
+        _add(version, found, "stepped", steps.origin.charge, {**said, "method": "exact"}, (item.name, steps.origin.text))
