@@ -53,8 +53,9 @@ def places(step: Decimal) -> int:
 
 def show(value: Decimal, at_least: int = 0) -> str:
     """Plain digits, no exponent, trailing zeros dropped down to ``at_least`` places."""
-    digits = max(places(value), at_least)
-    return format(EXACT.quantize(value, Decimal(1).scaleb(-digits)), "f")
+    whole, _, digits = format(value, "f").partition(".")
+    digits = digits.rstrip("0").ljust(at_least, "0")
+    return f"{whole}.{digits}" if digits else whole
 
 
 def common_grid(values: list[Decimal]) -> Decimal:
