@@ -137,6 +137,8 @@ def _version(tariff: str, on: str | None, known: str | None, period: tuple[date,
 def list_(*, rules: Rules = None, on: On = None, known: Known = None, locale: Locale, as_json: Json = False) -> bool:
     """Every version of every root, or those in force on a day."""
     day, when = _day(on, "--on", locale), _day(known, "--known", locale)
+    if when is not None and day is None:
+        raise typer.BadParameter(say("cli.known-without-on", locale))
     files, rows = versions(rules), []
     problems: list[Problem] = []
     for file in files if day is None else {file.tariff: file for file in files}.values():
@@ -173,7 +175,7 @@ def _reign(version: Version) -> str:
 @_door
 def show(tariff: Tariff, *, on: On = None, known: Known = None, rules: Rules = None, locale: Locale, as_json: Json = False) -> bool:
     """A version as a page: the one in force on a day, else the latest."""
-    if on is not None:
+    if on is not None or known is not None:
         version = _version(tariff, on, known, None, rules, locale).model
     else:
         own = [file for file in versions(rules) if file.tariff == tariff]

@@ -153,7 +153,9 @@ def _rounded(who: Reader, step: Step, depth: int) -> Iterator[Sentence]:
 
 def _divided(who: Reader, step: Step) -> str:
     left, right = step.children
-    ratio, factor = f"{_bracketed(who, left, _PRODUCT)} ÷ {_bracketed(who, right, _ATOM)}", Fraction(step.detail["factor"])
+    by_one = right.kind == "const" and right.value == 1 and not right.detail  # divide(x, 1, step): only a change of unit or step
+    ratio = inline(who, left) if by_one else f"{_bracketed(who, left, _PRODUCT)} ÷ {_bracketed(who, right, _ATOM)}"
+    factor = Fraction(step.detail["factor"])
     if factor != 1:
         exact = terminating(factor)
         ratio = text("step.factor", who.locale, ratio=ratio, factor=step.detail["factor"] if exact is None else show(exact))
@@ -165,7 +167,7 @@ def _slice(who: Reader, part: Step, depth: int) -> Iterator[Sentence]:
     """``above 10 t up to quota 20 t: 5 t × excess 600 CNY/t = 3000.00 CNY``."""
     rate, *edge = part.children
     unit = (part.unit or Unit()) / (rate.unit or Unit())
-    start, end = Decimal(part.detail["from"]), inline(who, edge[0]) if edge else ""
+    start, end = Decimal(part.detail["from"]), _compared(who, edge[0]) if edge else ""
     limits = {"from": quantity(who, start, unit), "to": end}
     key = "step.slice-open" if not edge else "step.slice" if start else "step.slice-first"
     held = quantity(who, Decimal(part.detail["quantity"]), unit)

@@ -140,6 +140,8 @@ def test_a_quote_by_a_text_nobody_confirmed_says_so() -> None:
         (("quote", KITCHEN, "--from", "2022-10-01"), "give both"),
         (("quote", KITCHEN, "--on", "2022-10-31", "--locale", "fr"), "write en or zh"),
         (("quote",), "Missing argument"),
+        (("list", "--known", "2022-01-01"), "say with --on"),
+        (("show", KITCHEN, "--known", "2022-01-01"), "--on YYYY-MM-DD"),
         (("qoute",), "No such command"),
         (("check", "nowhere"), "there is no nowhere"),
         (("rate", KITCHEN, "in.csv"), "Missing option"),
