@@ -183,7 +183,7 @@ def _written(item: Input, how: Collect, found: _Found, count: int, seen: Ints, s
     null[list(spoilt)] = True
     size = max((abs(int(value)) for value in wide), default=0)
     amounts = columns.new_amounts(item.full_name, count, fine, max(size, 1), True)
-    columns.write(amounts, 0, count, wide.astype(np.int64) if size < NARROW else wide, null)
+    columns.write(amounts, 0, count, wide.astype(np.int64) if size < NARROW else wide, ~null)
     return columns.finish(amounts)
 
 

@@ -113,30 +113,36 @@ def cut(column: Source, start: int, stop: int) -> Piece:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """A column of amounts being written: machine words (two a row for decimal128, four for decimal256) and which rows are null.
+    """A column of amounts being written: machine words (two a row for decimal128, four for decimal256) and bits for rows that have an amount.
 
+    The words lie in Arrow's own memory, which is used again and again: fresh pages cost more than the arithmetic.
     ``signed``: a value may be negative, so the upper words are not simply 0.
     """
 
     name: str
     places: int
     signed: bool
+    memory: Any
     words: Ints
-    null: Mask
+    valid: Ints
 
 
 def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool) -> Amounts:
     """Room for ``rows`` amounts of at most ``reach`` at ``places``. FactsError beyond 76 digits."""
     if reach >= 10**76:
         raise fail(FactsError, "amount-too-wide", name=name, digits=len(str(reach)))
-    return Amounts(name, places, signed, np.zeros((rows, 2 if reach < 10**38 else 4), np.int64), np.zeros(rows, np.bool_))
+    count = 2 if reach < 10**38 else 4
+    memory: Any = pa.allocate_buffer(rows * count * 8)
+    words = np.frombuffer(memory, np.int64).reshape(rows, count)
+    return Amounts(name, places, signed, memory, words, np.full((rows + 7) // 8, 255, np.uint8))
 
 
-def write(amounts: Amounts, start: int, stop: int, values: Number, null: Mask | None) -> None:
-    """Rows ``start`` to ``stop`` at once; ``null`` rows keep whatever number they have, which nobody can see."""
+def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask | None) -> None:
+    """Rows ``start`` (a multiple of 8) to ``stop`` at once; rows that are not ``valid`` keep a number nobody can see."""
+    assert start % 8 == 0
     words = amounts.words[start:stop]
-    if null is not None:
-        amounts.null[start:stop] = null
+    if valid is not None:
+        amounts.valid[start // 8 : (stop + 7) // 8] = np.packbits(valid, bitorder="little")
     if isinstance(values, int) and abs(values) >= NARROW:
         values = np.full(stop - start, values, object)
     if isinstance(values, np.ndarray) and values.dtype == object:
@@ -144,15 +150,15 @@ def write(amounts: Amounts, start: int, stop: int, values: Number, null: Mask | 
             words[:, index] = ((values >> (64 * index)) & (2**64 - 1)).astype(np.uint64).view(np.int64)
         return
     words[:, 0] = values
-    if amounts.signed:
-        words[:, 1:] = (words[:, 0] >> 63)[:, None]
+    words[:, 1:] = (words[:, 0] >> 63)[:, None] if amounts.signed else 0
 
 
 def finish(amounts: Amounts) -> Array:
     """The Arrow column; its memory is the words themselves."""
-    kind = pa.decimal128(38, amounts.places) if amounts.words.shape[1] == 2 else pa.decimal256(76, amounts.places)
-    valid = _buffer(np.packbits(~amounts.null, bitorder="little")) if amounts.null.any() else None
-    return pa.Array.from_buffers(kind, len(amounts.null), [valid, _buffer(amounts.words)])
+    rows, count = amounts.words.shape
+    kind = pa.decimal128(38, amounts.places) if count == 2 else pa.decimal256(76, amounts.places)
+    found = pa.Array.from_buffers(kind, rows, [_buffer(amounts.valid), amounts.memory])
+    return found if found.null_count else pa.Array.from_buffers(kind, rows, [None, amounts.memory])
 
 
 def _buffer(memory: Any) -> pa.Buffer:

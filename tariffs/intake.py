@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from math import ceil, floor
 from typing import Any, TypeAlias, cast
 
@@ -124,13 +126,13 @@ def _words(array: Array, dtype: Any, count: int = 1) -> Ints:
     return flat[array.offset * count : (array.offset + len(array)) * count].reshape(-1, count)
 
 
-def _integers(array: Array) -> Ints:
+def _integers(array: Array, kind: Any = np.int64) -> Ints:
     values = _words(array, array.type.to_pandas_dtype())[:, 0]
-    return values.astype(object) if values.dtype == np.uint64 and len(values) and int(values.max()) >= 2**63 else values.astype(np.int64, copy=False)
+    return values.astype(object) if values.dtype == np.uint64 and len(values) and int(values.max()) >= 2**63 else values.astype(kind, copy=False)
 
 
 def _decimals(array: Array) -> Ints:
-    """Low words where every value fits one (a view, no copy), else Python integers."""
+    """Low words where every value fits one, else Python integers. They are copied together: every later step reads half the memory."""
     if not len(array):
         return np.zeros(0, np.int64)
     if array.type.bit_width < 128:
@@ -139,7 +141,7 @@ def _decimals(array: Array) -> Ints:
     words = _words(array, np.int64, count)
     low = words[:, 0]
     if array.type.precision <= 18 or bool((words[:, 1:] == (low >> 63)[:, None]).all()):
-        return low
+        return np.ascontiguousarray(low)
     whole = words[:, -1].astype(object)
     for index in range(count - 2, -1, -1):
         whole = (whole << 64) + words[:, index].view(np.uint64).astype(object)
@@ -217,24 +219,30 @@ def off_step(values: Ints, step: int) -> Mask | None:
 
 def _checked(raw: _Raw, item: Input) -> Column:
     """Bounds first, while nothing can overflow; then the input's scale; then its step."""
-    kind, places = item.type, item.type.places
-    low, high = ceil(Fraction(kind.low) * 10**raw.scale), floor(Fraction(kind.high) * 10**raw.scale)
+    places = item.type.places
+    fine = max(raw.scale, places)
+    low, high, step = _limits(item.type.low, item.type.high, item.type.grid, raw.scale, fine)
     unusable = merge(raw.null, raw.bad)
     values = _where(unusable, low if abs(low) < NARROW else 0, raw.values)
     bad = outside(values, low, high)
     if bad is not None and unusable is not None:
         bad &= ~unusable
     values = _where(bad, 0, values)
-    fine = max(raw.scale, places)
     values = _times(values, 10 ** (fine - raw.scale))
-    step = scaled(kind.grid, fine)
     off = off_step(values, step) if step and 10 ** (fine - raw.scale) % step else None
     if off is not None and unusable is not None:
         off &= ~unusable
     bad = merge(merge(raw.bad, bad), off)
     if fine > places:
         values = values // 10 ** (fine - places)
-    return Column(_where(merge(raw.null, bad), _safe(item), values), raw.null, bad)
+    unusable = merge(raw.null, bad)
+    return Column(values if unusable is None else np.where(unusable, _safe(item), values), raw.null, bad)
+
+
+@lru_cache(maxsize=1024)
+def _limits(low: Decimal, high: Decimal, grid: Decimal, scale: int, fine: int) -> tuple[int, int, int]:
+    """The least and the largest whole number a column at ``scale`` may hold, and the step at the scale ``fine``."""
+    return ceil(Fraction(low) * 10**scale), floor(Fraction(high) * 10**scale), scaled(grid, fine)
 
 
 def _times(values: Ints, factor: int) -> Ints:
@@ -295,13 +303,20 @@ def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     if not _is_text(words.type):
         words = pa.array([word if isinstance(word, str) else None for word in words.to_pylist()], pa.string())
     lookup = _text_codes(words, members) if len(words) else np.array([-1], np.int32)
-    return np.asarray(lookup[np.asarray(pc.fill_null(array.indices, 0))])
+    indices: Array = array.indices
+    places = _integers(pc.fill_null(indices, 0) if indices.null_count else indices, np.intp)
+    return np.take(lookup.astype(_code_type(len(members))), places, mode="clip")
+
+
+def _code_type(count: int) -> Any:
+    return np.int8 if count < 2**7 else np.int32
 
 
 def _codes(found: Ints, null: Mask | None, count: int) -> Column:
-    bad: Mask = found < 0
-    if null is not None:
-        bad &= ~null
-    problem = bad if bad.any() else None
-    small = found.astype(np.int8 if count < 2**7 else np.int32)
-    return Column(_where(merge(null, problem), 0, small).astype(small.dtype, copy=False), null, problem)
+    bad: Mask | None = None
+    small = found.astype(_code_type(count), copy=False)
+    if len(small) and small.min() < 0:
+        bad = small < 0 if null is None else (small < 0) & ~null
+    problem = bad if bad is not None and bad.any() else None
+    unusable = merge(null, problem)
+    return Column(small if unusable is None else np.where(unusable, 0, small).astype(small.dtype), null, problem)

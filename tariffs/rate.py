@@ -27,7 +27,7 @@ from tariffs.needs import Needs, needed
 from tariffs.periods_in import Span
 from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, constant, enclose, reach, rescale, select
 
-CHUNK = 2**16
+CHUNK = 2**16  # a multiple of 8, for bits are written by the byte
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 SHOWN = 20  # problems told by an error; all are counted
@@ -244,9 +244,10 @@ def _rate_chunk(program: _Program, chunk: _Chunk, outputs: Sequence[Amounts]) ->
         bad = merge(bad, nowhere)
     for amounts in outputs:
         if amounts.name == "total":
-            columns.write(amounts, chunk.start, chunk.stop, program.total.run(batch, _alive(bad)), bad)
+            columns.write(amounts, chunk.start, chunk.stop, program.total.run(batch, _alive(bad)), _valid(True, bad, chunk.stop - chunk.start))
         else:
-            columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], merge(_not(applied[amounts.name], chunk.stop - chunk.start), bad))
+            valid = _valid(applied[amounts.name], bad, chunk.stop - chunk.start)
+            columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], valid)
     return bad, found
 
 
@@ -254,10 +255,11 @@ def _alive(bad: Mask | None) -> Taken:
     return () if bad is None else ((bad, False),)
 
 
-def _not(answer: Answer, rows: int) -> Mask | None:
-    if isinstance(answer, bool):
-        return None if answer else np.ones(rows, np.bool_)
-    return ~answer
+def _valid(applies: Answer, bad: Mask | None, rows: int) -> Mask | None:
+    """Rows that get an amount: the charge applies, and nothing is wrong with them; None: all."""
+    if isinstance(applies, bool):
+        return (None if bad is None else ~bad) if applies else np.zeros(rows, np.bool_)
+    return applies if bad is None else applies & ~bad
 
 
 def _refusals(program: _Program, batch: Batch, bad: Mask | None, rows: int) -> Iterator[_Found]:

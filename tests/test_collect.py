@@ -19,7 +19,7 @@ from tariffs.units import parse_unit
 
 PERIOD = (date(2026, 2, 1), date(2026, 3, 1))
 MODES = ["half_up", "half_even", "half_down", "up", "down", "ceiling", "floor"]
-VALUES = [D("0"), D("1"), D("2.5"), D("0.125"), D("19.99"), D("3.07"), D(10) ** 14, D("-0.5")]
+VALUES = [D(0), D(1), D("2.5"), D("0.125"), D("19.99"), D("3.07"), D(10) ** 14, D("-0.5")]
 HOWS = ["sum", "mean", "weighted_mean", "min", "max", "last", "previous", "count", "top_mean(2)"]
 
 

@@ -329,7 +329,7 @@ def test_a_period_that_cannot_be_rated_is_refused_at_once() -> None:
 def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     frame: dict[str, list[Any]] = {"payer": ["other", "quota_unit", None] * 50, "weight": [str(i) for i in range(150)], "quota": ["70", None, "1"] * 50}
     whole = version(QUOTA).rate(frame, errors="return")
-    monkeypatch.setattr(rate_module, "CHUNK", 7)
+    monkeypatch.setattr(rate_module, "CHUNK", 8)
     assert version(QUOTA).rate(frame, errors="return") == whole
     table = pa.concat_tables([pa.table(frame).slice(0, 40), pa.table(frame).slice(40)])
     assert version(QUOTA).rate(table, errors="return")[0].to_pydict() == whole[0]
