@@ -87,7 +87,7 @@ def settle(scope: Scope, test: m.Test | None, truth: bool = True) -> Scope:
             op = op if truth else _NOT[op]
             narrowed, ordered = dict(scope.narrowed), set(scope.ordered)
             for one, other, way in ((left, right, op), (right, left, _FLIP[op])):
-                if isinstance(one, _LEAVES):
+                if not isinstance(one, m.Const):
                     narrowed[algebra.shape(one)] = algebra.narrow(one.type, way, other.type)
                 if way in ("<", "<=", "=="):
                     ordered.add((algebra.shape(one), algebra.shape(other)))
@@ -272,6 +272,7 @@ def _divide(node: ast.Call, scope: Scope, expected: Unit | None) -> m.Expr | Non
     mode = _mode(node, 3, Mode.HALF_UP, scope)
     if left is None or right is None or step is None or mode is None:
         return None
+    right = replace(right, type=scope.narrowed.get(algebra.shape(right), right.type))  # a sum may be guarded as a whole
     return algebra.divide(left, right, step, mode, scope.formula.piece(node), expected, scope.symbols.money)
 
 
@@ -356,6 +357,8 @@ def _resolve(node: ast.Name | ast.Subscript, scope: Scope) -> tuple[m.Expr, ...]
     axes = tuple(axis for axis, members in zip(family.axes, keys, strict=True) if len(members) != 1)
     columns: list[m.Expr] = []
     cells = [(key, family.leaves[key]) for key in product(*keys) if key in family.leaves]
+    if not cells and not family.leaves:
+        return None  # a charge that could not be read, and has been reported
     if not cells:
         scope.problem(node, "table-gap", name=text, keys=" / ".join(", ".join(key) for key in product(*keys)))
         return None

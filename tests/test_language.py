@@ -225,3 +225,33 @@ charges:
     with pytest.raises(tariffs.FactsError) as caught:
         fee.explain(payer="fixed", weight=1)
     assert [(p.code, p.values["name"]) for p in caught.value.problems] == [("missing-fact", "households")]
+
+
+def test_a_sum_may_be_guarded_as_a_whole() -> None:
+    """The cure the error names works: a divisor written out is guarded by the same words in the condition."""
+    body = """
+inputs:
+  black: {unit: gal, step: 1, min: 0, max: 1000}
+  blue: {unit: gal, step: 1, min: 0, max: 1000}
+values: {price: {value: 2.50, unit: USD}}
+charges:
+  share: {kind: working, unit: "%%", formula: "divide(blue, black + blue, 1) %s"}
+  fee: {formula: "round(price * share, 0.01)"}
+"""
+    assert codes((body % "").replace("USD", "CNY")) == ["divisor-zero"]
+    discount = version(body % "if black + blue > 0 else 0", "USD")
+    assert discount.explain(black=96, blue=32).total == D("0.63")
+    assert discount.explain(black=0, blue=0).total == D(0)
+    assert discount.rate({"black": [96, 0], "blue": [32, 0]})["total"] == [D("0.63"), D("0.00")]
+
+
+def test_a_broken_charge_is_reported_once() -> None:
+    """Charges that name it are not blamed for having no number."""
+    found = codes("""
+inputs: {weight: {unit: t, step: 0.001, min: 0, max: 100}}
+charges:
+  one: {kind: working, formula: "weight / 2"}
+  two: {kind: working, formula: "one * 2"}
+  fee: {formula: "two * 3"}
+""")
+    assert found == ["formula-division"]
