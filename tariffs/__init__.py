@@ -6,10 +6,10 @@
 Decimal('1500.30')
 """
 
-from tariffs.api import TariffVersion, load, parse, period_holding, rate_period, read
+from tariffs.api import Rating, TariffVersion, load, parse, period_holding, rate_period, read
 from tariffs.errors import FactsError, NotFoundError, PackError, Problem, TariffError, Where
 from tariffs.load import VersionFile, roots, strays, versions
-from tariffs.model import Rating, UsageRecord
+from tariffs.model import UsageRecord
 from tariffs.periods import PeriodRating
 
 __all__ = [

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, Literal
 
 from tariffs import load as _load
 from tariffs import model as m
+from tariffs import report
 from tariffs.check import Identity, build
 from tariffs.errors import Problem
 from tariffs.explain import explain as _explain
@@ -18,6 +19,23 @@ from tariffs.periods import PeriodRating
 from tariffs.periods import rate_period as _rate_period
 
 Period = tuple[date | str, date | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rating(m.Rating):
+    """What one set of facts costs, with the reason for every line."""
+
+    def text(self, locale: str = "en") -> str:
+        """Every step in words, with its clause, for people."""
+        return report.text(self, locale)
+
+    def markdown(self, locale: str = "en") -> str:
+        """The same as Markdown."""
+        return report.markdown(self, locale)
+
+    def as_json(self) -> dict[str, Any]:
+        """The explanation for machines, in the stable format of docs/explanation.md; decimals as text."""
+        return report.as_json(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +89,7 @@ class TariffVersion:
     def billable(self) -> bool:
         return self.model.billable
 
-    def explain(self, facts: Mapping[str, object] | None = None, /, *, period: Period | None = None, **more: object) -> m.Rating:
+    def explain(self, facts: Mapping[str, object] | None = None, /, *, period: Period | None = None, **more: object) -> Rating:
         """Rate one set of facts, with the reason for every line.
 
         Numbers are int, str or Decimal in the input's unit; a family is a mapping of members. ``period`` is half-open
@@ -79,7 +97,8 @@ class TariffVersion:
         FactsError names every fact that is missing, unknown, malformed or out of bounds.
         """
         given = {**(facts or {}), **more}
-        return _explain(self.model, given, self._period(period, given))
+        found = _explain(self.model, given, self._period(period, given))
+        return Rating(**{field.name: getattr(found, field.name) for field in fields(found)})
 
     def rate(
         self,
