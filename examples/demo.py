@@ -80,10 +80,10 @@ def recap(out: Path) -> None:
             by_tariff[row["tariff"]] = by_tariff.get(row["tariff"], Decimal(0)) + Decimal(row["amount"])
     print(f"October 2026: {month['billed']:,} of {month['accounts']:,} accounts billed; {len(month['exceptions'])} contracts or records could not be billed.")
     for tariff, amount in by_tariff.items():
-        print(f"  {tariff:40} {amount:>16,} CNY")
+        print(f"  {tariff:60} {amount:>16,} CNY")
     for document in month["documents"]:
-        count = f"{document['count']:,} {document['kind']}s"
-        print(f"  {count:40} {Decimal(document['total']):>16,} {document['currency']}")
+        count = f"{document['count']:,} {document['kind']}s, {month['zero']} of them over nothing and not numbered"
+        print(f"  {count:60} {Decimal(document['total']):>16,} {document['currency']}")
     print(f"Open {out}/2026-10/run.xlsx first; beside it invoices.csv, lines.csv, exceptions.csv and one JSON for each invoice.")
     print(f"The database is {out}/city.db: BILLING_DB={out}/city.db .venv/bin/billing review --run 2026-10-1")
 

@@ -533,8 +533,8 @@ class Part:
 class UsageRecord:
     """What was measured. ``start`` and ``end`` are half-open dates; it belongs to the period that holds ``end`` - 1 day.
 
-    ``replaces`` names the record this one corrects; ``known`` is the day we learnt it; ``quality`` is ``actual`` or ``estimated``. ``below``: the laboratory found less than
-    ``value``, its limit of detection.
+    ``replaces`` names the record this one corrects; ``known`` is the day we learnt it; ``quality`` is ``actual`` or ``estimated``.
+    ``below``: the laboratory found less than ``value``, its limit of detection.
     """
 
     id: str

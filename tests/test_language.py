@@ -94,14 +94,16 @@ charges:
 
 
 def test_a_charge_by_a_choice_input_applies_to_the_member_chosen() -> None:
-    fee = version("""
+    fee = version(
+        """
 inputs:
   class: {choices: {a: {zh: 甲}, b: {zh: 乙}}}
   area: {unit: m2, step: 1, min: 0, max: 1000}
 values: {rate: {by: kind, unit: CNY/m2, table: {a: 1.20, b: 2}}}
 charges:
   fee: {by: kind, formula: "area * rate[kind]"}
-""".replace("class:", "kind:"))
+""".replace("class:", "kind:")
+    )
     assert fee.explain(kind="b", area=3)["fee[b]"] == D(6)
     assert fee.explain(kind="a", area=3).total == D("3.60")
 
@@ -133,7 +135,13 @@ charges: {fee: {formula: "weight * price"}}
     ],
 )
 def test_bands_and_rounding(formula: str, weight: str, expected: str) -> None:
-    values = {"ten": "{value: 10, unit: t}", "twenty": "{value: 20, unit: t}", "one": "{value: 1, unit: CNY/t}", "small": "{value: 5.00, unit: CNY}", "big": "{value: 9, unit: CNY}"}
+    values = {
+        "ten": "{value: 10, unit: t}",
+        "twenty": "{value: 20, unit: t}",
+        "one": "{value: 1, unit: CNY/t}",
+        "small": "{value: 5.00, unit: CNY}",
+        "big": "{value: 9, unit: CNY}",
+    }
     used = "\n".join(f"  {name}: {text}" for name, text in values.items() if name in formula)
     body = f"inputs: {{weight: {{unit: t, step: 0.001, min: 0, max: 1000}}}}\nvalues:\n{used}\ncharges:\n  fee: {{formula: '{formula}'}}\n"
     assert version(body).explain(weight=weight).total == D(expected)

@@ -3,7 +3,7 @@
 The table is the specification. Every row was worked out by hand from design section 5; the arithmetic stands beside it.
 """
 
-# ruff: noqa: E501 - a row of the table is a line
+
 from __future__ import annotations
 
 from collections.abc import Sequence
