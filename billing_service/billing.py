@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -46,6 +47,15 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Issued:
+    """The sum of everything issued for one (account, tariff, period), by charge."""
+
+    currency: str
+    direction: str
+    charges: Mapping[ChargeKey, Line]
+
+
+@dataclass(frozen=True, slots=True)
 class Draft:
     """A document not yet issued; its total is the sum of its lines of kind ``line`` and nothing else."""
 
@@ -72,25 +82,35 @@ class Batch:
     first_time: tuple[Key, ...] = field(default=())
 
 
-def bill(utility: str, run: str, parts: Iterable[Part], issued: Mapping[Key, Mapping[ChargeKey, Line]], waiting: frozenset[Key] | set[Key]) -> Batch:
-    """Documents for ``parts``. ``issued``: the sum of everything issued by (account, tariff), by charge; ``waiting``: in another open run."""
-    groups: dict[tuple[str, str, str, str], list[tuple[Part, Sequence[Line]]]] = {}
+def bill(utility: str, run: str, parts: Iterable[Part], issued: Mapping[Key, Issued], waiting: AbstractSet[Key], parked: AbstractSet[Key]) -> Batch:
+    """Documents for ``parts``: invoices where nothing was issued, differences where something was and has changed.
+
+    ``waiting``: (account, tariff) in another open run; ``parked``: those that could not be rated now. What was issued and
+    is in none of the three is owed no longer, as where a contract turned out to be another tariff's: it is taken back.
+    """
+    groups: dict[tuple[str, str, str, str], list[_Share]] = {}
     unchanged = held = 0
     first_time: list[Key] = []
+    rated: set[Key] = set()
     for part in parts:
         key = (part.account, part.tariff)
+        rated.add(key)
         if key in waiting:
             held += 1
             continue
         if key in issued:
-            kind, lines = "difference", difference(part.lines, issued[key])
+            kind, lines = "difference", difference(part.lines, issued[key].charges)
             if not lines:
                 unchanged += 1
                 continue
         else:
             kind, lines = "invoice", part.lines
             first_time.append(key)
-        groups.setdefault((part.account, kind, part.direction, part.currency), []).append((part, lines))
+        groups.setdefault((part.account, kind, part.direction, part.currency), []).append(_Share(part.tariff, part, lines))
+    for key in issued.keys() - rated - waiting - parked:
+        lines = difference((), issued[key].charges)
+        if lines:
+            groups.setdefault((key[0], "difference", issued[key].direction, issued[key].currency), []).append(_Share(key[1], None, lines))
     drafts = tuple(_draft(utility, run, *group, found) for group, found in sorted(groups.items(), key=lambda item: item[0]))
     return Batch(drafts, unchanged, held, tuple(first_time))
 
@@ -123,8 +143,18 @@ def number(series: str, year: int, rank: int) -> str:
     return f"{_PREFIX[series]}-{year}-{rank:06d}"
 
 
-def _draft(utility: str, run: str, account: str, kind: str, direction: str, currency: str, found: list[tuple[Part, Sequence[Line]]]) -> Draft:
-    found = sorted(found, key=lambda pair: (pair[0].tariff, pair[0].contract))
-    lines = tuple(line for _, group in found for line in group)
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """One tariff's lines on a document; without a part where what was issued is taken back whole."""
+
+    tariff: str
+    part: Part | None
+    lines: Sequence[Line]
+
+
+def _draft(utility: str, run: str, account: str, kind: str, direction: str, currency: str, found: list[_Share]) -> Draft:
+    found = sorted(found, key=lambda share: share.tariff)
+    lines = tuple(line for share in found for line in share.lines)
     name = f"{utility}\x1f{run}\x1f{account}\x1f{kind}\x1f{direction}\x1f{currency}"
-    return Draft(str(uuid.uuid5(_NAMESPACE, name)), kind, account, currency, direction, tuple(part for part, _ in found), lines, sum_of(lines))
+    parts = tuple(share.part for share in found if share.part)
+    return Draft(str(uuid.uuid5(_NAMESPACE, name)), kind, account, currency, direction, parts, lines, sum_of(lines))

@@ -67,7 +67,7 @@ def _run(conn: Connection, settings: Settings, period: Period, known: date | Non
     issued = documents.issued(conn, utility, start, end)
     waiting = {(row.account, row.tariff) for row in claimed if row.state in store.OPEN and (row.period_start, row.period_end) == period}
     run = f"{period_name(period)}-{store.count_in_period(conn, utility, start, end) + 1}"
-    batch = bill(utility, run, parts, issued, waiting)
+    batch = bill(utility, run, parts, issued, waiting, {(one.account, one.tariff) for one in parked})
     progress("store", len(loaded), len(loaded))
     return _keep(conn, settings, run, period, known, now, batch, parked, loaded, len(terms))
 

@@ -26,8 +26,8 @@ _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 
 def engine(url: str) -> Engine:
     """An engine that keeps SQLite honest: foreign keys on, a wait for the other writer, explicit BEGIN."""
-    if not url.startswith("sqlite"):
-        return create_engine(url)
+    if not url.startswith("sqlite:///"):
+        raise refused("database-not-supported", kind=url.partition("://")[0])
     # A new connection each time: cheap on SQLite, and no file stays open after a use case.
     made = create_engine(url, poolclass=NullPool)
     event.listen(made, "connect", _prepare)

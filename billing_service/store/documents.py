@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
 
-from billing_service.billing import ChargeKey, Draft, Key, Line
+from billing_service.billing import ChargeKey, Draft, Issued, Key, Line
 from billing_service.store.ledger import chunks
 from billing_service.store.tables import accounts, documents, lines, parts, series
 from tariffs.money import EXACT
@@ -21,24 +22,23 @@ def add(conn: Connection, utility: str, run: str, start: date, end: date, drafts
     """Store a run's documents with their parts and lines."""
     for piece in chunks(drafts):
         conn.execute(insert(documents), [_document_row(utility, run, start, end, draft) for draft in piece])
-        conn.execute(insert(parts), [row for draft in piece for row in _part_rows(utility, draft)])
+        if any(draft.parts for draft in piece):
+            conn.execute(insert(parts), [row for draft in piece for row in _part_rows(utility, draft)])
         conn.execute(insert(lines), [row for draft in piece for row in _line_rows(utility, draft)])
 
 
-def issued(conn: Connection, utility: str, start: date, end: date) -> dict[Key, dict[ChargeKey, Line]]:
+def issued(conn: Connection, utility: str, start: date, end: date) -> dict[Key, Issued]:
     """Everything issued for exactly this period, summed by account, tariff and charge; the newest text of each line stands."""
-    found: dict[Key, dict[ChargeKey, Line]] = {}
-    joined = lines.join(documents, _same_document(lines))
-    query = select(documents.c.account, *_LINE).select_from(joined)
+    found: dict[Key, tuple[str, str, dict[ChargeKey, Line]]] = {}
     document = documents.c
+    query = select(document.account, document.currency, document.direction, *_LINE).select_from(lines.join(documents, _same_document(lines)))
     query = query.where(document.utility == utility, document.period_start == start, document.period_end == end, document.state.in_(ISSUED))
-    for account, *values in conn.execute(query.order_by(document.issued_at, document.id, lines.c.seq)):
+    for account, currency, direction, *values in conn.execute(query.order_by(document.issued_at, document.id, lines.c.seq)):
         line = Line(*values)
-        charges = found.setdefault((account, line.tariff), {})
+        _, _, charges = found.setdefault((account, line.tariff), (currency, direction, {}))
         old = charges.get((line.charge, line.kind))
-        amount = EXACT.add(old.amount, line.amount) if old else line.amount
-        charges[line.charge, line.kind] = Line(line.tariff, line.digest, line.charge, line.kind, line.label, line.clause, amount)
-    return found
+        charges[line.charge, line.kind] = replace(line, amount=EXACT.add(old.amount, line.amount)) if old else line
+    return {key: Issued(*values) for key, values in found.items()}
 
 
 def of_run(conn: Connection, utility: str, run: str) -> list[Row[Any]]:

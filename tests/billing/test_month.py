@@ -83,6 +83,20 @@ def test_a_corrected_reading_gives_the_difference_and_then_nothing(city: Office)
     assert city.runs()["id"] == ""
 
 
+def test_a_contract_that_turns_out_to_be_another_tariffs_is_taken_back_and_billed_anew(city: Office, tmp_path: Path) -> None:
+    city.runs()
+    city.issues()
+    city.receives(contracts="C2,A1,cn/yangquan/domestic-waste-by-volume,2026-10-01,,households=1\n")
+    done = city.runs()
+    assert (done["invoices"], done["differences"], done["parked"]) == (1, 1, 0)
+    city.issues()
+    found = {(line[1], line[2].split("/")[-1], line[3]): line[5] for line in city.lines() if line[0] == "A1"}
+    assert found["difference", "domestic-waste", "household_fee"] == D("-4.50")
+    assert found["invoice", "domestic-waste-by-volume", "base_fee"] == D("2.00")
+    assert city.does("export", "-o", tmp_path / "out")["invoices"] == 2
+    assert city.runs()["id"] == ""
+
+
 def test_known_bills_the_month_as_it_was_known_on_a_day(city: Office) -> None:
     city.receives(corrections="U1b,A1,M1,water,2026-10-01,2026-11-01,12,m3,actual,U1,2026-11-12\n")
     city.runs("--known", "2026-11-05")
@@ -224,7 +238,7 @@ def _sums(office: Office) -> dict[tuple[Any, ...], Decimal]:
 def test_every_document_is_reproduced_from_the_database_alone(small_city: Office) -> None:
     small_city.runs()
     small_city.issues()
-    lines = defaultdict(dict)
+    lines: dict[tuple[str, str], dict[str, Decimal]] = defaultdict(dict)
     for row in small_city.rows("lines"):
         lines[row["document"], row["tariff"]][row["charge"]] = row["amount"]
     kept = {row["digest"]: row for row in small_city.rows("versions")}
