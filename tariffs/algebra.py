@@ -187,6 +187,13 @@ def _step_of(step: m.Expr) -> Decimal:
     return step.value
 
 
+def _no_unit(unit: Unit, step: Decimal, expected: Unit | None, money: Unit, text: str) -> Broken:
+    """A bare step counts in no unit here: because the result is not what was asked for, or because nothing was."""
+    if expected is None:
+        return Broken("bare-step", unit=unit, step=show(step))
+    return Broken("not-money" if expected == money else "units-differ", found=unit, wanted=expected, text=text[:60])
+
+
 def round_(arg: m.Expr, step: m.Expr, mode: Mode, text: str, expected: Unit | None, money: Unit) -> m.Expr:
     """A bare step counts in the argument's own unit where that is declared, else in the unit asked for, else in money."""
     size = _step_of(step)
@@ -196,7 +203,7 @@ def round_(arg: m.Expr, step: m.Expr, mode: Mode, text: str, expected: Unit | No
     elif not _is_declared(arg) and arg.type.unit != PURE:
         target = next((u for u in (expected, money, PURE) if u is not None and factor(arg.type.unit, u) is not None), None)
         if target is None:
-            raise Broken("bare-step", unit=arg.type.unit, step=show(size))
+            raise _no_unit(arg.type.unit, size, expected, money, text)
         arg = convert(arg, target)
     t = arg.type
     return m.Round(m.Type(t.unit, size, round_to(t.low, size, mode), round_to(t.high, size, mode)), text, arg, size, mode)
@@ -216,7 +223,7 @@ def divide(left: m.Expr, right: m.Expr, step: m.Expr, mode: Mode, text: str, exp
     if target is None and _is_declared(left) and _is_declared(right):
         target = unit
     if target is None:
-        raise Broken("bare-step", unit=unit, step=show(size))
+        raise _no_unit(unit, size, expected, money, text)
     ratio = factor(unit, target)
     assert ratio is not None, "the target was chosen because it converts"
     ends = [Fraction(a) * ratio / Fraction(b) for a in (left.type.low, left.type.high) for b in (right.type.low, right.type.high)]
@@ -243,8 +250,13 @@ def _bands(quantity: m.Expr, edges: Sequence[m.Expr], count: int, known: Known) 
         quantity, edges = convert(quantity, unit), [convert(e, unit) for e in edges]
     for first, second in pairwise(edges):
         if not ascend(first, second, known):
-            raise Broken("edges-order", first=first.text, second=second.text)
+            raise Broken("edges-order", first=_said(first), second=_said(second))
     return quantity, tuple(edges)
+
+
+def _said(edge: m.Expr) -> str:
+    """An edge as written, with its number where it has one."""
+    return f"{edge.text} ({show(edge.value)})" if isinstance(edge, m.Const) and edge.name else edge.text
 
 
 def ascend(first: m.Expr, second: m.Expr, known: Known) -> bool:
@@ -338,4 +350,4 @@ def narrow(kind: m.Type, op: str, bound: m.Type) -> m.Type:
 
 def width(kind: m.Type) -> int:
     """Digits a value of this type can have at its own scale."""
-    return len(str(int(EXACT.scaleb(max(abs(kind.low), abs(kind.high)), places(kind.grid)))))
+    return max(1, max(kind.low.adjusted(), kind.high.adjusted()) + 1 + places(kind.grid))

@@ -27,6 +27,8 @@ from tariffs.units import PURE, Unit, is_known, named
 from tariffs.walk import choices_in, everything
 
 MAX_WORLDS = 20_000
+#: Work spent on trying worlds in one version: worlds times the parts of what is tried.
+MAX_TRIED = 2_000_000
 _RESERVED = {*FUNCTIONS, *Mode, *BUILT_IN, "subtotal", "total", "stage"}
 
 
@@ -130,9 +132,7 @@ def _formula(work: Work, text: str, path: Path, charge: str, **scope: Any) -> Sc
     """The scope for reading ``text``: its parsed formula, and problems placed where it stands in the file."""
 
     def report(code: str, offset: int, values: Mapping[str, str]) -> None:
-        problem = Problem(code, values, work.document.inside(path, offset), charge)
-        if problem not in work.problems:  # a family repeats its formula once a member
-            work.problems.append(problem)
+        work.note(Problem(code, values, work.document.inside(path, offset), charge))
 
     try:
         formula = parse(text)
@@ -153,6 +153,7 @@ def _test(work: Work, text: str | None, path: Path, charge: str, **scope: Any) -
 
 def _requires(work: Work) -> list[m.Require]:
     found: list[m.Require] = []
+    work.symbols.later = frozenset(work.layout.charges)
     for index, given in enumerate(work.layout.require):
         path = ("require", index)
         when, sound = _test(work, given.when, (*path, "when"), "")
@@ -169,7 +170,7 @@ def _stage(work: Work) -> tuple[m.Stage | None, Stage]:
         return None, Stage()
     inner = replace(work, symbols=replace(work.symbols, families=dict(work.symbols.families), lines=[]), monthly=set())
     standing = {name: i for name, i in work.layout.inputs.items() if isinstance(i, layout.NumberInput) and i.collect is None}
-    silent = replace(inner, problems=[])  # they are declared, and told of, once more with the other inputs
+    silent = replace(inner, problems=[], told=set())  # they are declared, and told of, once more with the other inputs
     declare_inputs(silent, standing, ("inputs",))
     for name, item in given.inputs.items():
         if item.collect is None:
@@ -193,8 +194,9 @@ def _charges(work: Work, section: Mapping[str, layout.Charge], at: Path, require
     for name, given in section.items():
         waiting.remove(name)
         work.symbols.later = frozenset([name, *waiting])
-        axes = read_axes(work, given.by, (*at, name, "by"))
+        axes, told = read_axes(work, given.by, (*at, name, "by")), len(work.problems)
         if axes is None:
+            work.symbols.broken.add(name)
             continue
         family: dict[m.Key, tuple[m.Expr, ...]] = {}
         for key in product(*axes.values()):
@@ -207,6 +209,8 @@ def _charges(work: Work, section: Mapping[str, layout.Charge], at: Path, require
                 kind = replace(kind, low=min(kind.low, Decimal(0)), high=max(kind.high, Decimal(0)))
             family[key] = (m.Amount(kind, charge.full_name, name, key),)
         work.symbols.families[name] = Family(given.by, family)
+        if any(problem.severity == "error" for problem in work.problems[told:]) or (work.symbols.broken and not family):
+            work.symbols.broken.add(name)
         if given.kind == "line":
             work.symbols.lines.extend(leaf for (leaf,) in family.values())
     return found
@@ -224,8 +228,7 @@ def _charge(work: Work, path: Path, name: str, given: layout.Charge, bound: Mapp
     scope = _formula(work, given.formula, (*path, "formula"), name, bound=bound)
     if scope is None or not sound:
         return None
-    for require in requires:
-        scope = settle(scope, require.that) if require.when is None else scope
+    scope = _settled(work, scope, requires)
     picked = [m.Is(axis, axis, member) for axis, member in bound.items() if axis in work.symbols.choices]
     tests = tuple(t for t in (*picked, when) if t is not None)
     guard = tests[0] if len(tests) == 1 else m.And(given.when or "", tests) if tests else None
@@ -249,6 +252,16 @@ def _charge(work: Work, path: Path, name: str, given: layout.Charge, bound: Mapp
     return m.Charge(name, key, given.kind, given.label, given.clause, guard, checked, given.formula, work.document.where(path, key=True))
 
 
+def _settled(work: Work, scope: Scope, requires: Iterable[m.Require]) -> Scope:
+    """The scope in which every unconditional ``require`` is known to hold; worked out for the first charge, kept for the rest."""
+    if work.settled is None:
+        known = scope
+        for require in requires:
+            known = settle(known, require.that) if require.when is None else known
+        work.settled = known.narrowed, known.ordered
+    return replace(scope, narrowed=work.settled[0], ordered=work.settled[1])
+
+
 def _finish(work: Work, formula: m.Expr, wanted: Unit | None, parsed: Formula, charge: str, path: Path, kind: str) -> m.Expr | None:
     """The formula in the unit its charge asks for; billed money lies on the currency's step."""
     if wanted is not None:
@@ -257,7 +270,7 @@ def _finish(work: Work, formula: m.Expr, wanted: Unit | None, parsed: Formula, c
         except algebra.Broken as broken:
             code = "not-money" if broken.code == "units-differ" and wanted == work.symbols.money else broken.code
             values = {**broken.values, "charge": charge, "text": " ".join(parsed.text.split())[:60]}
-            work.problems.append(Problem(code, values, work.document.where(path), charge))
+            work.note(Problem(code, values, work.document.inside(path, 0), charge))
             return None
     step = work.layout.currency.step
     if kind != "working" and formula.type.grid != 0 and not is_multiple(formula.type.grid, step):
@@ -307,13 +320,15 @@ def _scaled(work: Work) -> None:
 
 
 def _reachable(work: Work, requires: list[m.Require], charges: Iterable[m.Charge]) -> None:
-    """Every table has a number for every key that can be reached: all worlds of choices are tried."""
+    """Every table has a number for every key that can be reached: all worlds of choices are tried.
+
+    A charge is not looked at where a ``require`` refuses; every ``require`` is, unless its own ``when`` is false.
+    """
+    for index, require in enumerate(requires):
+        _try_worlds(work, ("require", index, "that"), "", (require.when, require.that), [])
     for charge in charges:
-        tables = [n for n in everything(charge.formula) if isinstance(n, m.Table)]
-        tables += [n for n in everything(charge.when) if isinstance(n, m.Table)]
-        if all(len(t.cells) == _size(work, t) for t in tables):
-            continue
-        _try_worlds(work, charge, requires)
+        at = ("charges",) if charge.name in work.layout.charges else ("stage", "charges")
+        _try_worlds(work, (*at, charge.name, "formula"), charge.full_name, (charge.when, charge.formula), requires)
 
 
 def _size(work: Work, table: m.Table) -> int:
@@ -323,27 +338,31 @@ def _size(work: Work, table: m.Table) -> int:
     return size
 
 
-def _try_worlds(work: Work, charge: m.Charge, requires: list[m.Require]) -> None:
+def _try_worlds(work: Work, path: Path, label: str, looked_at: tuple[m.Test | None, m.Expr | m.Test], requires: list[m.Require]) -> None:
+    size, whole = 0, True
+    for node in (node for part in looked_at for node in everything(part)):
+        size, whole = size + 1, whole and not (isinstance(node, m.Table) and len(node.cells) < _size(work, node))
+    if whole:
+        return
     deciding = [r for r in requires if choices_in(r.that, r.when)]
-    names = sorted(choices_in(charge.formula, charge.when, *(r.that for r in deciding), *(r.when for r in deciding)))
+    names = sorted(choices_in(*looked_at, *(r.that for r in deciding), *(r.when for r in deciding)))
     worlds = 1
     for name in names:
         worlds *= len(work.symbols.choices[name])
-    path: Path = ("stage", "charges") if work.layout.stage and charge.name in work.layout.stage.charges else ("charges",)
-    path = (*path, charge.name, "formula")
-    if worlds > MAX_WORLDS:
-        work.problem("too-many-worlds", path, charge=charge.full_name, worlds=worlds, limit=MAX_WORLDS)
+    work.tried += worlds * size
+    if worlds > MAX_WORLDS or work.tried > MAX_TRIED:
+        work.problem("too-many-worlds", path, charge=label, worlds=worlds, limit=MAX_WORLDS)
         return
     told: set[tuple[str, str]] = set()
     for members in product(*(work.symbols.choices[name] for name in names)):
         world = dict(zip(names, members, strict=True))
         if needs.refused(tuple(deciding), world):
             continue
-        for table in needs.gaps(charge.when, charge.formula, world):
+        for table in needs.gaps(*looked_at, world):
             key = ", ".join(f"{axis}={world[axis]}" for axis in table.axes)
             if (table.text, key) not in told:
                 told.add((table.text, key))
-                work.problem("table-gap", path, charge=charge.full_name, name=table.text, keys=key)
+                work.problem("table-gap", path, charge=label, name=table.text, keys=key)
 
 
 _SAFE = re.compile(r"[a-z0-9][a-z0-9-]*")

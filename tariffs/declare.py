@@ -7,17 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import product
+from math import prod
 from typing import Any
 
 from tariffs import algebra, layout
 from tariffs import model as m
-from tariffs.errors import Problem
+from tariffs.errors import PackError, Problem
 from tariffs.lower import Family, Symbols
 from tariffs.money import EXACT, Mode, is_multiple, read_number, show, terminating
 from tariffs.source import Document
 from tariffs.units import PURE, Unit, UnitError, factor, named, parse_unit
 
 BUILT_IN = {"period_days": ("day", 1, 36_600), "period_months": ("month", 1, 1_200)}
+MAX_MEMBERS = 10_000
+#: A file with this many problems is told the first ones.
+MAX_PROBLEMS = 100
+_FORMULAS = ("formula", "when", "that")
 Path = tuple[str | int, ...]
 
 
@@ -40,10 +45,25 @@ class Work:
     part: m.Part | None = None
     monthly: set[str] = field(default_factory=set)
     problems: list[Problem] = field(default_factory=list)
+    told: set[object] = field(default_factory=set)
+    tried: int = 0
+    settled: tuple[Mapping[object, m.Type], frozenset[tuple[object, object]]] | None = None
 
     def problem(self, code: str, path: Path, *, key: bool = False, charge: str = "", severity: str = "error", **values: object) -> None:
-        where = self.document.where(path, key=key)
-        self.problems.append(Problem(code, {k: str(v) for k, v in values.items()}, where, charge, severity))
+        """Note what is wrong at ``path``; what is wrong with a whole formula stands at its first character."""
+        where = self.document.inside(path, 0) if path[-1:] and path[-1] in _FORMULAS else self.document.where(path, key=key)
+        self.note(Problem(code, {k: str(v) for k, v in values.items()}, where, charge, severity))
+
+    def note(self, problem: Problem) -> None:
+        """Keep a problem once: a family repeats its formula once a member. A flood is cut off."""
+        key = (problem.code, problem.where, problem.charge, *problem.values.items())
+        if key in self.told:
+            return
+        self.told.add(key)
+        self.problems.append(problem)
+        errors = [p for p in self.problems if p.severity == "error"]
+        if errors and len(self.problems) >= MAX_PROBLEMS:
+            raise PackError(errors)
 
 
 def read_unit(work: Work, text: str | None, path: Path) -> Unit | None:
@@ -76,6 +96,10 @@ def read_axes(work: Work, by: tuple[str, ...], path: Path) -> dict[str, tuple[st
         work.problem("by-twice", path)
         return None
     work.symbols.used.update(axis for axis in by if axis in work.symbols.dimensions)
+    count = prod(len(members) for members in found.values() if members is not None)
+    if count > MAX_MEMBERS:
+        work.problem("family-too-large", path, axes=", ".join(by), count=count, limit=MAX_MEMBERS)
+        return None
     whole = {axis: members for axis, members in found.items() if members is not None}
     return whole if len(whole) == len(found) else None
 
@@ -91,9 +115,10 @@ def declare_inputs(work: Work, section: Mapping[str, layout.Input], at: Path, st
             continue
         path = (*at, name)
         unit, axes = read_unit(work, given.unit, (*path, "unit")), read_axes(work, given.by, (*path, "by"))
-        if axes is None:
+        if axes is None or unit is None:
+            work.symbols.broken.add(name)
             continue
-        kind = m.Type(unit or PURE, given.step, given.min, given.max)
+        kind = m.Type(unit, given.step, given.min, given.max)
         for key in product(*axes.values()):
             item = m.Input(name, key, kind, given.label)
             found.append(replace(item, collect=_collect(work, item, given, path, stage) if given.collect else None))
@@ -178,19 +203,19 @@ def declare_values(work: Work) -> list[m.Value]:
     for name, given in work.layout.values.items():
         path = ("values", name)
         unit, axes = read_unit(work, given.unit, (*path, "unit")), read_axes(work, given.by, (*path, "by"))
-        if axes is None:
-            continue
-        cells = _cells(work, given, axes, path)
+        told = len(work.problems)
+        cells = _cells(work, given, axes, path) if axes is not None else {}
         lengths = {len(cell) for cell in cells.values()}
         if len(lengths) > 1:
             work.problem("list-lengths", (*path, "table"), name=name, lengths=", ".join(str(n) for n in sorted(lengths)))
+        if axes is None or unit is None or len(work.problems) > told:
+            work.symbols.broken.add(name)
             continue
         is_list = given.list is not None or any(isinstance(cell, tuple) for cell in _leaves(given.table))
         shrunk = dict(work.part.values) if work.part else {}
         cells = {key: shrunk.get((name, key), cell) for key, cell in cells.items()}
-        known = unit or PURE
-        found.append(m.Value(name, given.by, known, is_list, cells, given.label, given.clause))
-        leaves = {key: tuple(algebra.const(number, known, name, name, key) for number in cell) for key, cell in cells.items()}
+        found.append(m.Value(name, given.by, unit, is_list, cells, given.label, given.clause))
+        leaves = {key: tuple(algebra.const(number, unit, name, name, key) for number in cell) for key, cell in cells.items()}
         work.symbols.families[name] = Family(given.by, leaves, is_list)
     return found
 

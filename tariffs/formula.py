@@ -70,7 +70,7 @@ def parse(text: str) -> Formula:
     """Read one formula; FormulaError names the first thing that is not in the language."""
     if len(text) > MAX_CHARACTERS:
         raise FormulaError("formula-too-long", 0, length=str(len(text)), limit=str(MAX_CHARACTERS))
-    if not text.strip():
+    if not any(line.split("#")[0].strip() for line in text.splitlines()):
         raise FormulaError("formula-empty", 0)
     _scan(text)
     try:
@@ -129,6 +129,10 @@ def _allow(formula: Formula) -> None:
             code = _ADVICE.get(type(node), "formula-construct")
             raise FormulaError(code, formula.offset(place), text=formula.piece(place)[:60])
         if isinstance(node, ast.Constant) and (isinstance(node.value, (bool, bytes, complex)) or node.value is None or node.value is ...):
+            raise FormulaError("formula-construct", formula.offset(node), text=formula.piece(node)[:60])
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and formula.piece(node)[1:-1] != node.value:
+            raise FormulaError("formula-construct", formula.offset(node), text=formula.piece(node)[:60])
+        if isinstance(node, ast.Subscript) and not isinstance(node.value, ast.Name):
             raise FormulaError("formula-construct", formula.offset(node), text=formula.piece(node)[:60])
         if isinstance(node, ast.Call) and not (isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS):
             name = node.func.id if isinstance(node.func, ast.Name) else formula.piece(node.func)[:60]

@@ -23,6 +23,8 @@ from tariffs.layout_rules import case_rules, version_rules
 from tariffs.source import Document, Path, read
 
 LANGUAGES = (1,)
+#: Longest name, in characters: names stand in columns, messages and documents.
+MAX_NAME = 60
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _COLLECT = re.compile(r"sum|mean|weighted_mean|min|max|last|previous|count|top_mean\([1-9][0-9]{0,2}\)")
@@ -107,6 +109,8 @@ def _name(value: Any) -> str:
         raise PydanticCustomError("keyword-name", "{value}", {"value": written})
     if not re.fullmatch(_NAME, written):
         raise PydanticCustomError("bad-name", "{value}", {"value": written})
+    if len(written) > MAX_NAME:
+        raise PydanticCustomError("long-name", "{value}", {"value": written, "limit": MAX_NAME})
     return written
 
 

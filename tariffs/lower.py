@@ -20,6 +20,8 @@ from tariffs.money import Mode, read_number
 from tariffs.units import PURE, Unit
 
 MAX_NODES = 50_000
+#: Digits of the widest number a formula may reach; far beyond money, far below what arithmetic can hold.
+MAX_WIDTH = 500
 _OPS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _NOT = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
 _FLIP = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -41,7 +43,10 @@ class Family:
 
 @dataclass(slots=True)
 class Symbols:
-    """Everything a formula may name. ``used`` and ``nodes`` are filled while formulas are read."""
+    """Everything a formula may name. ``used`` and ``nodes`` are filled while formulas are read.
+
+    ``broken`` names are declared with a fault that is told already; whoever uses them says nothing more.
+    """
 
     money: Unit
     dimensions: Mapping[str, tuple[str, ...]]
@@ -50,7 +55,9 @@ class Symbols:
     later: frozenset[str] = frozenset()
     lines: list[m.Expr] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
     nodes: int = 0
+    full: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,16 +107,27 @@ def settle(scope: Scope, test: m.Test | None, truth: bool = True) -> Scope:
 
 def lower(node: ast.expr, scope: Scope, expected: Unit | None = None) -> m.Expr | None:
     """The checked expression of ``node``; ``expected`` is the unit its surroundings ask for, where there is one."""
-    scope.symbols.nodes += 1
-    if scope.symbols.nodes > MAX_NODES:
-        if scope.symbols.nodes == MAX_NODES + 1:
-            scope.problem(node, "too-large", limit=MAX_NODES)
+    if _too_large(node, scope):
         return None
     try:
-        return _lower(node, scope, expected)
+        found = _lower(node, scope, expected)
     except Broken as broken:
         scope.problem(node, broken.code, **broken.values)
         return None
+    if found is not None and algebra.width(found.type) > MAX_WIDTH:
+        scope.problem(node, "too-wide", text=scope.formula.piece(node)[:60], limit=MAX_WIDTH)
+        return None
+    return found
+
+
+def _too_large(node: ast.expr, scope: Scope) -> bool:
+    """Whether the formulas read so far have unrolled beyond the limit, which is told once."""
+    symbols = scope.symbols
+    symbols.nodes += 1
+    if symbols.nodes > MAX_NODES and not symbols.full:
+        symbols.full = True
+        scope.problem(node, "too-large", limit=MAX_NODES)
+    return symbols.full
 
 
 def _lower(node: ast.expr, scope: Scope, expected: Unit | None) -> m.Expr | None:
@@ -303,6 +321,8 @@ def _list(node: ast.expr, scope: Scope, expected: Unit | None) -> list[m.Expr] |
     if isinstance(node, (ast.Name, ast.Subscript)) and _is_list(node, scope):
         parts = _resolve(node, scope)
         return None if parts is None else list(parts)
+    if _base(node) in scope.symbols.broken:
+        return None
     scope.problem(node, "list-needed", text=scope.formula.piece(node)[:60])
     return None
 
@@ -344,9 +364,13 @@ def _is_list(node: ast.expr, scope: Scope) -> bool:
 def _resolve(node: ast.Name | ast.Subscript, scope: Scope) -> tuple[m.Expr, ...] | None:
     """What a name with its keys stands for: one expression, or one a part for a list."""
     name, symbols, text = _base(node), scope.symbols, scope.formula.piece(node)
-    if name == "subtotal" and isinstance(node, ast.Name):
+    if name == "subtotal" and isinstance(node, ast.Subscript):
+        raise Broken("keys-none", name=name)
+    if name == "subtotal":
         return (algebra.total(symbols.lines, text, None),) if symbols.lines else (algebra.const(algebra.ZERO, symbols.money, text, "subtotal"),)
     family = symbols.families.get(name)
+    if name in symbols.broken:
+        return None
     if family is None:
         _unknown(node, name, scope)
         return None
@@ -357,8 +381,7 @@ def _resolve(node: ast.Name | ast.Subscript, scope: Scope) -> tuple[m.Expr, ...]
     axes = tuple(axis for axis, members in zip(family.axes, keys, strict=True) if len(members) != 1)
     columns: list[m.Expr] = []
     cells = [(key, family.leaves[key]) for key in product(*keys) if key in family.leaves]
-    if not cells and not family.leaves:
-        return None  # a charge that could not be read, and has been reported
+    symbols.nodes += len(cells) - 1
     if not cells:
         scope.problem(node, "table-gap", name=text, keys=" / ".join(", ".join(key) for key in product(*keys)))
         return None
@@ -381,6 +404,8 @@ def _keys(node: ast.Name | ast.Subscript, family: Family, scope: Scope) -> list[
     given: list[ast.expr] = []
     if isinstance(node, ast.Subscript):
         given = list(node.slice.elts) if isinstance(node.slice, ast.Tuple) else [node.slice]
+    if given and not family.axes:
+        raise Broken("keys-none", name=_base(node))
     if len(given) != len(family.axes):
         code = "keys-missing" if len(given) < len(family.axes) else "keys-many"
         scope.problem(node, code, name=_base(node), axes=", ".join(family.axes), given=len(given))
@@ -418,12 +443,17 @@ def _unknown(node: ast.expr, name: str, scope: Scope) -> None:
     elif name in symbols.dimensions:
         scope.problem(node, "dimension-as-number", name=name)
     else:
-        names = [*symbols.families, *symbols.choices, *symbols.dimensions, "subtotal"]
-        near = difflib.get_close_matches(name, names, 1, 0.6)
+        names = [*symbols.families, *sorted(symbols.broken - symbols.families.keys()), *symbols.choices, *symbols.dimensions, "subtotal"]
+        near = difflib.get_close_matches(name[:40], names[:1000], 1)
         if near:
-            scope.problem(node, "unknown-name-like", name=name, suggestion=near[0])
+            scope.problem(node, "unknown-name-like", name=name[:60], suggestion=near[0])
         else:
-            scope.problem(node, "unknown-name", name=name, known=", ".join(sorted(names)))
+            scope.problem(node, "unknown-name", name=name[:60], known=_listed(sorted(names)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for a sentence; of very many the first ones."""
+    return ", ".join(names[:40]) + (", …" if len(names) > 40 else "")
 
 
 # --- yes or no ----------------------------------------------------------------------------------------------------
@@ -431,7 +461,8 @@ def _unknown(node: ast.expr, name: str, scope: Scope) -> None:
 
 def lower_test(node: ast.expr, scope: Scope) -> m.Test | None:
     """The checked condition of ``node``."""
-    scope.symbols.nodes += 1
+    if _too_large(node, scope):
+        return None
     try:
         return _lower_test(node, scope)
     except Broken as broken:

@@ -117,12 +117,15 @@ def _visit(node: Node, found: _Found) -> None:
                 _visit(part, found)
 
 
-def gaps(when: m.Test | None, node: Node, choices: Mapping[str, str]) -> list[m.Table]:
+def gaps(when: m.Test | None, node: m.Expr | m.Test, choices: Mapping[str, str]) -> list[m.Table]:
     """Tables that ``node`` may look up in vain once ``choices`` are settled."""
     found = _Found(choices)
     if truth(when, found) is False:
         return []
-    _visit(node, found)
+    if isinstance(node, m.Test):
+        truth(node, found)
+    else:
+        _visit(node, found)
     return found.gaps
 
 

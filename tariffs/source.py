@@ -78,7 +78,7 @@ class Document:
         if offset < len(value) and not value[offset].isspace():
             return self._at(visible[before] if before < len(visible) else place.start)
         if not before or before > len(visible):
-            return self._at(place.start)
+            return self._at(visible[0] if visible else place.start)
         last = max(index for index in range(min(offset, len(value))) if not value[index].isspace())
         return self._at(visible[before - 1] + (1 if "\n" in value[last:offset] else offset - last))
 
@@ -286,7 +286,7 @@ def _syntax(document: Document, error: yaml.YAMLError) -> Problem:
     """What the parser stumbled over. Where something was opened and never closed, the opening is the place to look."""
     mark, opened = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
     detail = str(getattr(error, "problem", None) or error)
-    if mark is None or (opened is not None and ("end of stream" in detail or "flow" in str(getattr(error, "context", "")))):
+    if mark is None or (opened is not None and opened.line < mark.line and ("end of stream" in detail or "flow" in str(getattr(error, "context", "")))):
         mark = opened
     if mark is None:
         return Problem("yaml-syntax", {"detail": _short(detail)}, Where(document.file, 1, 1))

@@ -38,6 +38,8 @@ COUNTED = frozenset(
     "piece point registration room sample seat shop stall stop student trip unit vehicle visit".split()
 )
 _ROW_OF = {name: (row, size) for row, names in ROWS.items() for name, size in names.items()}
+#: Longest unit text read; brackets can then not nest deeply.
+MAX_CHARACTERS = 200
 _WORD = re.compile(r"\s*(?:(?P<name>[A-Za-z%][A-Za-z0-9_]*)|(?P<one>1)|(?P<sign>[*/()^])|(?P<power>[2-9]))")
 _NAME = re.compile(r"[A-Za-z%][A-Za-z0-9_]*")
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -103,6 +105,8 @@ def parse_unit(text: str, declared: Iterable[str] = ()) -> Unit:
     words: list[str] = []
     position = 0
     text = text.rstrip()
+    if len(text) > MAX_CHARACTERS:
+        raise UnitError(text[:20], unknown=False)
     while position < len(text):
         match = _WORD.match(text, position)
         if match is None:

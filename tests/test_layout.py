@@ -134,6 +134,7 @@ def test_the_document_leads_back_from_a_formula_to_its_line() -> None:
         ("  payer:", "  class:", "keyword-name", "12:3", "class is a word of the formula language"),
         ("  payer:", "  2nd:", "bad-name", "12:3", "begin with a letter"),
         ("  payer:", "  用户:", "bad-name", "12:3", "belong in label"),
+        ("  payer:", f"  {'p' * 61}:", "long-name", "12:3", "choose a shorter name"),
         ("{COD: ", "{C.O.D: ", "bad-name", "10:26", "C.O.D cannot be a name"),
         ("{shop: 商店, school: School}", "{}", "empty-value", "12:20", "inputs.payer.choices is empty"),
         ("{shop: 商店, school: School}", "[shop, school]", "mapping-expected", "12:20", "must be a mapping"),

@@ -146,9 +146,9 @@ HUGE = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_huge_or_deep_file_is_refused_quickly(name: str) -> None:
-    start = time.monotonic()
+    start = time.process_time()
     found = problems(HUGE[name])
-    assert time.monotonic() - start < 5
+    assert time.process_time() - start < 5
     assert 1 <= len(found) <= 100
     assert all(problem.where is not None and problem.where.line for problem in found)
 
