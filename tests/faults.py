@@ -1,0 +1,155 @@
+"""Seeded faults: one small wrong change at a time in the evaluators and in what they share. The suite must fail on each.
+
+``python tests/faults.py`` prints every fault and what caught it, and ends with 1 where one got away. Each fault is put
+into a copy of the tree, and the quick part of the suite runs against the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+#: What must catch the faults: fast, and none of it written for a particular fault.
+SUITE = [
+    f"tests/{name}.py"
+    for name in (
+        "test_language",
+        "test_money",
+        "test_units",
+        "test_time",
+        "test_gather",
+        "test_units_pint",
+        "test_differential",
+        "test_rate",
+        "test_collect",
+        "test_packs",
+    )
+]
+NEEDED = ("tariffs", "tests", "rules", "examples", "soak", "pyproject.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """``old`` stands once in ``file`` and becomes ``new``."""
+
+    file: str
+    old: str
+    new: str
+
+
+FAULTS = [
+    # explain: one at a time
+    Fault("explain.py", "node.then if holds else node.other", "node.other if holds else node.then"),
+    Fault("explain.py", "if quantity < at or (edge.inclusive and quantity == at):", "if quantity <= at:"),
+    Fault("explain.py", "if quantity < at or (edge.inclusive and quantity == at):", "if quantity < at:"),
+    Fault("explain.py", "end = quantity if edge is None or edge > quantity else edge", "end = quantity if edge is None else edge"),
+    Fault("explain.py", "held = EXACT.subtract(end, start)", "held = end"),
+    Fault(
+        "explain.py",
+        "rounded = round_fraction(Fraction(value), node.step, node.mode)",
+        "rounded = round_fraction(Fraction(value), node.step, type(node.mode).HALF_EVEN)",
+    ),
+    Fault("explain.py", "Fraction(left) / Fraction(right) * node.factor", "Fraction(left) / Fraction(right)"),
+    Fault("explain.py", "total(sorted(values, reverse=True)[: node.count])", "total(sorted(values)[: node.count])"),
+    Fault("explain.py", "EXACT.multiply(value, node.factor), (step,)", "value, (step,)"),
+    Fault("explain.py", "return not holds, Step", "return holds, Step"),
+    Fault("explain.py", "return Decimal((end - start).days)", "return Decimal((end - start).days + 1)"),
+    Fault("explain.py", "        if holds is settles:\n            break", "        if holds is settles:\n            continue"),
+    Fault("explain.py", 'if line.charge.kind == "line"', 'if line.charge.kind != "working"'),
+    Fault("explain.py", "EXACT.multiply(quantity, rate) if kind ==", "EXACT.multiply(quantity, rate) if kind !="),
+    # rate: by columns
+    Fault("kernel.py", "return quantity <= edge if inclusive else quantity < edge", "return quantity < edge"),
+    Fault("kernel.py", "return quantity <= edge if inclusive else quantity < edge", "return quantity <= edge"),
+    Fault("kernel.py", "return not answer if isinstance(answer, bool) else ~answer", "return answer"),
+    Fault("kernel.py", "    return a & b", "    return a | b"),
+    Fault("kernel.py", '"<=": operator.le', '"<=": operator.lt'),
+    Fault("kernel.py", '">": operator.gt', '">": operator.ge'),
+    Fault("kernel.py", "found: Number = ordered[-node.count :].sum(axis=0)", "found: Number = ordered[: node.count].sum(axis=0)"),
+    Fault("kernel.py", "return (end if isinstance(begin, int) and begin == 0 else end - begin) * rate", "return end * rate"),
+    Fault("kernel.py", "found = found * len(layout.codes[axis]) + layout.codes[axis][member]", "found = found * 2 + layout.codes[axis][member]"),
+    Fault("kernel.py", "if node.right.type.low > 0 else -1", "if node.right.type.low > 0 else 1"),
+    Fault("scaled.py", "return (n + half - ((n < 0) & even)) // d", "return (n + half) // d"),
+    Fault("scaled.py", "return (n + (n < 0) * (d - 1)) // d", "return n // d"),
+    Fault("scaled.py", "return q - ((q * d == n + half) & even & (q % 2 == 1))", "return q"),
+    Fault("scaled.py", "return (n + (d - 1)) // d\n        case Mode.DOWN", "return (n + d) // d\n        case Mode.DOWN"),
+    Fault("rate.py", "return select(when, formula.run(batch, enclose(taken, when, True)), 0, formula.reach)", "return formula.run(batch, taken)"),
+    Fault("rate.py", 'if charge.kind == "line"]', 'if charge.kind != "working"]'),
+    # units, grids and bounds: shared by both
+    Fault("units.py", '"lb": F("0.00045359237")', '"lb": F("0.00045359")'),
+    Fault("units.py", '"gal": F("0.003785411784")', '"gal": F("0.00454609")'),
+    Fault("units.py", '"%": F(1, 100)', '"%": F(1, 10)'),
+    Fault("units.py", '"quarter": F(3)', '"quarter": F(4)'),
+    Fault("units.py", "return size / other_size if rows == other_rows else None", "return other_size / size if rows == other_rows else None"),
+    Fault("algebra.py", "return m.Multiply(m.Type(a.unit * b.unit,", "return m.Multiply(m.Type(a.unit,"),
+    Fault("algebra.py", "if expr.type.unit == unit:\n        return expr", "if expr.type.unit == unit or True:\n        return expr"),
+    Fault("algebra.py", "return first.value < second.value", "return True"),
+    Fault("algebra.py", "if right.type.low <= 0 <= right.type.high:", "if right.type.low == 0 == right.type.high:"),
+    Fault("algebra.py", "if quantity.type.low < 0:", "if quantity.type.high < 0:"),
+    # unrolling, look-ups and needs: shared by both
+    Fault("lower.py", "bound={**scope.bound, name: member}", "bound={**scope.bound, name: scope.symbols.dimensions[name][0]}"),
+    Fault("lower.py", "at = [family.axes.index(axis) for axis in axes]", "at = list(range(len(axes)))"),
+    Fault("lower.py", "return (scope.bound[name],)", "return members[:1]"),
+    Fault("lower.py", '(scope.bound[name.id] == word.value) == (sign == "==")', "scope.bound[name.id] == word.value"),
+    Fault("lower.py", 'found.extend((end, part.func.id == "upto") for end in ends or [])', "found.extend((end, True) for end in ends or [])"),
+    Fault("lower.py", 'return test if sign == "==" else m.Not(text, test)', "return test"),
+    Fault("needs.py", "if way is not False:\n                _visit(then, found)", "if way is True:\n                _visit(then, found)"),
+    Fault("money.py", "left = abs(units) - sum(quotient for quotient, _ in parts)", "left = 0"),
+    # collecting: both sides of it
+    Fault("gather.py", "return period[0] < record.end <= period[1]", "return period[0] <= record.start < period[1]"),
+    Fault("gather.py", "if record.id not in replaced]", "if not record.replaces]"),
+    Fault("gather.py", "largest = sorted(values, reverse=True)[: how.count]", "largest = sorted(values)[: how.count]"),
+    Fault("collect.py", "found: Mask = (end > work.period[0]) & (end <= work.period[1])", "found: Mask = (end >= work.period[0]) & (end < work.period[1])"),
+    Fault("collect.py", "kept[targets[targets >= 0]] = False", "kept[targets[targets >= 0]] = True"),
+    Fault("groups.py", 'order = np.argsort(-values, kind="stable")', 'order = np.argsort(values, kind="stable")'),
+]
+
+
+def copy_of_the_tree(folder: Path) -> None:
+    for name in NEEDED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "data"))
+        elif source.exists():
+            shutil.copy(source, folder / name)
+
+
+def caught_by(fault: Fault) -> str:
+    """The test that fails under ``fault``; empty where none does."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        copy_of_the_tree(folder)
+        path = folder / "tariffs" / fault.file
+        source = path.read_text()
+        assert source.count(fault.old) == 1, f"{fault.file}: {fault.old!r} stands {source.count(fault.old)} times; bring the fault up to date"
+        path.write_text(source.replace(fault.old, fault.new))
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", *SUITE]
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    if run.returncode == 0:
+        return ""
+    lines = [line for line in run.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return lines[0].split(" - ")[0] if lines else f"exit {run.returncode}"
+
+
+def main() -> int:
+    escaped = 0
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for fault, test in zip(FAULTS, pool.map(caught_by, FAULTS), strict=True):
+            escaped += not test
+            print(
+                f"{'caught ' if test else 'ESCAPED'}  {fault.file:12} {fault.old.split(chr(10))[0].strip()[:60]:60} -> {fault.new.split(chr(10))[0].strip()[:40]:40} {test}",
+                flush=True,
+            )
+    print(f"{len(FAULTS)} faults seeded, {len(FAULTS) - escaped} caught, {escaped} escaped")
+    return 1 if escaped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
