@@ -57,7 +57,7 @@ def latest(rows: Ints, account: Ints, *by: Ints) -> Ints:
     """Of each account's rows the one that is last by the columns ``by``, the first of which weighs most."""
     order = np.lexsort((*(column[rows] for column in reversed(by)), account[rows]))
     rows = rows[order]
-    last = np.append(account[rows][1:] != account[rows][:-1], True)[: len(rows)]
+    last: Mask = np.append(account[rows][1:] != account[rows][:-1], True)[: len(rows)]
     return rows[last]
 
 

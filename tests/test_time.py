@@ -3,7 +3,6 @@
 The table is the specification. Every row was worked out by hand from design section 5; the arithmetic stands beside it.
 """
 
-
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,9 +52,9 @@ def history(*versions: tuple[str, str], period: str = "month") -> tuple[m.Versio
     )
 
 
-def use(start: str, end: str, value: str, unit: str = "m3", **more: str) -> m.UsageRecord:
+def use(start: str, end: str, value: str, unit: str = "m3", *, id: str = "", **more: Any) -> m.UsageRecord:  # noqa: A002
     return m.UsageRecord(
-        id=more.pop("id", f"{start}/{end}"),
+        id=id or f"{start}/{end}",
         account="A",
         measure="use",
         start=date.fromisoformat(start),
@@ -62,7 +62,7 @@ def use(start: str, end: str, value: str, unit: str = "m3", **more: str) -> m.Us
         value=D(value),
         unit=parse_unit(unit),
         **more,
-    )  # type: ignore[arg-type]
+    )
 
 
 @dataclass(frozen=True)
