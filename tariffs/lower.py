@@ -314,9 +314,9 @@ def _bands(name: str, node: ast.Call, scope: Scope, expected: Unit | None) -> m.
 
 
 def _list(node: ast.expr, scope: Scope, expected: Unit | None) -> list[m.Expr] | None:
-    """``[a, b]`` or the name of a list value."""
+    """``[a, b]`` or the name of a list value, which may also stand inside the brackets and gives all its parts there."""
     if isinstance(node, ast.List):
-        found = [lower(part, scope, expected) for part in node.elts]
+        found = [expr for part in node.elts for expr in _list_parts(part, scope, expected)]
         return None if any(part is None for part in found) else [part for part in found if part is not None]
     if isinstance(node, (ast.Name, ast.Subscript)) and _is_list(node, scope):
         parts = _resolve(node, scope)
@@ -325,6 +325,13 @@ def _list(node: ast.expr, scope: Scope, expected: Unit | None) -> list[m.Expr] |
         return None
     scope.problem(node, "list-needed", text=scope.formula.piece(node)[:60])
     return None
+
+
+def _list_parts(node: ast.expr, scope: Scope, expected: Unit | None) -> Sequence[m.Expr | None]:
+    """One expression, or all parts of a list value; None for what is broken."""
+    if isinstance(node, (ast.Name, ast.Subscript)) and _is_list(node, scope):
+        return _resolve(node, scope) or (None,)
+    return (lower(node, scope, expected),)
 
 
 def _edges(name: str, node: ast.expr, scope: Scope) -> list[tuple[m.Expr, bool]] | None:

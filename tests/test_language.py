@@ -263,3 +263,21 @@ charges:
   fee: {formula: "two * 3"}
 """)
     assert found == ["formula-division"]
+
+
+def test_a_list_value_inside_brackets_gives_all_its_parts() -> None:
+    """Fees of the bands stand in the file as one list, and a computed amount follows them."""
+    fee = version("""
+inputs: {daily: {unit: kg/day, step: 0.1, min: 0, max: 1000}}
+values:
+  edges: {list: [5, 10], unit: kg/day}
+  last: {value: 30, unit: kg/day}
+  fees: {list: [18, 36], unit: CNY}
+  more: {value: 3.60, unit: CNY*day/kg}
+  prices: {list: [1, 2], unit: CNY*day/kg}
+charges:
+  banded: {formula: "flat(daily, [upto(edges)], [fees, daily * more])"}
+  sliced: {formula: "blocks(daily, [edges, last], [prices, more, 0])"}
+""")
+    assert [fee.explain(daily=kg)["banded"] for kg in ("5", "10", "10.1")] == [D(18), D(36), D("36.36")]
+    assert fee.explain(daily="40")["sliced"] == D(5 + 10 + 72)
