@@ -25,7 +25,7 @@ def in_force(rows: Iterable[Any], period: Period) -> tuple[list[Terms], list[Par
         row = versions[-1]
         begins = row._mapping["from"]
         if begins > start or (row.to is not None and row.to < end):
-            parked.append(park(_terms(row), problem("contract-part-period", start=begins, end=row.to or "-", period_start=start, period_end=end)))
+            parked.append(park(_terms(row), problem("contract-part-period", start=begins, end=row.to or "…", period_start=start, period_end=end)))
         else:
             found.append(_terms(row))
     return _without_twins(found, parked)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from billing_service.documents.invoice import money
@@ -94,8 +93,9 @@ def total_cells(row: Row[Any]) -> list[Any]:
     return [row.kind, row.direction, row.currency, row.tariff, row.payer_class, row.line_kind, row.accounts, row.amount]
 
 
-def grouped(exceptions: Sequence[Row[Any]]) -> list[tuple[str, list[Row[Any]]]]:
-    """Exceptions by code, the most frequent first."""
-    ordered = sorted(exceptions, key=lambda row: row.code)
-    groups = [(code, list(group)) for code, group in groupby(ordered, key=lambda row: row.code)]
-    return sorted(groups, key=lambda pair: (-len(pair[1]), pair[0]))
+def grouped(exceptions: Sequence[Row[Any]]) -> list[tuple[str, str, list[Row[Any]]]]:
+    """Exceptions by code and by the fact they name, the most frequent first."""
+    groups: dict[tuple[str, str], list[Row[Any]]] = {}
+    for row in exceptions:
+        groups.setdefault((row.code, json.loads(row.values).get("name", "")), []).append(row)
+    return [(*key, group) for key, group in sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
@@ -50,6 +51,11 @@ def table(out: Console, columns: Sequence[str], rows: Iterable[Sequence[object]]
 def word(kind: str, value: str, locale: str) -> str:
     """A machine word (a state, a kind) as people say it."""
     return text(f"{kind}.{value}", locale) if known(f"{kind}.{value}") else value
+
+
+def shown(amount: Decimal) -> str:
+    """An amount for reading, its thousands apart; files and JSON have it plain."""
+    return f"{Decimal(money(amount)):,}"
 
 
 def troubles(out: Console, found: Sequence[Problem], locale: str, limit: int = 0) -> None:
@@ -102,11 +108,11 @@ def reviewed(out: Console, review: Review, locale: str, limit: int) -> None:
     if any(review.counts.get(name) for name in ("unchanged", "waiting")):
         tell(out, "say.not-twice", locale, unchanged=review.counts["unchanged"], waiting=review.counts["waiting"])
     out.print()
-    sums = [(word("kind", kind, locale), word("direction", way, locale), currency, count, money(total)) for kind, way, currency, count, total in review.sums]
+    sums = [(word("kind", kind, locale), word("direction", way, locale), currency, count, shown(total)) for kind, way, currency, count, total in review.sums]
     table(out, ("kind", "direction", "currency", "count", "total"), sums, locale)
     out.print()
     totals = [
-        (word("kind", row.kind, locale), row.tariff, row.payer_class, word("line", row.line_kind, locale), row.accounts, row.currency, money(row.amount))
+        (word("kind", row.kind, locale), row.tariff, row.payer_class, word("line", row.line_kind, locale), row.accounts, row.currency, shown(row.amount))
         for row in review.totals
     ]
     table(out, ("kind", "tariff", "class", "line_kind", "accounts", "currency", "amount"), totals, locale)
@@ -124,13 +130,13 @@ def _odd(out: Console, review: Review, locale: str) -> None:
     if review.largest:
         out.print()
         tell(out, "say.largest", locale)
-        table(out, ("account", "name", "currency", "total"), [(row.account, row.name, row.currency, money(row.total)) for row in review.largest], locale)
+        table(out, ("account", "name", "currency", "total"), [(row.account, row.name, row.currency, shown(row.total)) for row in review.largest], locale)
     if review.zero:
         tell(out, "say.zero", locale, count=review.zero)
     if review.differences:
         out.print()
         tell(out, "say.differences", locale, count=len(review.differences))
-        rows = [(row.account, row.name, row.currency, money(row.total)) for row in review.differences[:SHOWN]]
+        rows = [(row.account, row.name, row.currency, shown(row.total)) for row in review.differences[:SHOWN]]
         table(out, ("account", "name", "currency", "total"), rows, locale)
         if len(review.differences) > SHOWN:
             tell(out, "say.more", locale, count=len(review.differences) - SHOWN)
@@ -141,8 +147,8 @@ def _exceptions(out: Console, review: Review, locale: str, limit: int) -> None:
         return
     out.print()
     tell(out, "say.exceptions", locale, count=len(review.exceptions))
-    for code, group in grouped(review.exceptions):
-        tell(out, "say.group", locale, code=code, count=len(group))
+    for code, name, group in grouped(review.exceptions):
+        tell(out, "say.group-of" if name else "say.group", locale, code=code, name=name, count=len(group))
         for row in group[: limit or len(group)]:
             reason = stored(row.code, json.loads(row.values), row.reason, locale)
             who = " ".join(part for part in (row.account, row.contract, row.tariff) if part)

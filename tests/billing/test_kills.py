@@ -97,3 +97,11 @@ def test_a_killed_run_and_a_killed_issue_leave_nothing_half_done(ready: Office, 
         killed.does("issue", by="wang")
     assert kills >= 2
     assert content(killed) == content(calm)
+
+
+def test_two_runs_at_the_same_moment_bill_everybody_once(ready: Office, tmp_path: Path) -> None:
+    office = copy(ready, tmp_path / "both")
+    both = [start(office, "run", "--period", OCTOBER, by=by) for by in ("li", "wang")]
+    assert [process.wait() for process in both] == [0, 0]
+    assert len({(row["account"], row["kind"]) for row in office.rows("documents")}) == len(office.rows("documents"))
+    assert len({row["run"] for row in office.rows("documents")}) == 1
