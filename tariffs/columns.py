@@ -173,5 +173,5 @@ def close_frame(kind: str, columns: Mapping[str, Array], index: Any = None) -> A
         return {name: column.to_pylist() for name, column in columns.items()}
     import pandas as pd
 
-    made = {name: pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([column])), index=index) for name, column in columns.items()}
+    made = {name: pd.arrays.ArrowExtensionArray(pa.chunked_array([column])) for name, column in columns.items()}
     return pd.DataFrame(made, index=index)

@@ -94,7 +94,9 @@ def _raw(array: Array, item: Input | None) -> _Raw | None:
     if types.is_integer(kind):
         return _Raw(_integers(array), 0, null_mask(array))
     if types.is_decimal(kind):
-        return _Raw(_decimals(array), kind.scale, null_mask(array))
+        null = null_mask(array)
+        values = _where(null, 0, _decimals(array))  # what lies under a null means nothing
+        return _Raw(_times(values, 10 ** max(0, -kind.scale)), max(0, kind.scale), null)
     if _is_text(kind):
         return _texts(array)
     return None

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from tariffs import columns, intake, periods_in
 from tariffs.columns import Amounts, Frame
-from tariffs.errors import FactsError, Problem
+from tariffs.errors import FactsError, Problem, fail
 from tariffs.facts import Period, period_problems, read_facts, refused, unknown
 from tariffs.intake import Column, merge
 from tariffs.kernel import Check, Layout, check, plan
@@ -82,6 +82,8 @@ def rate(
     or (``errors="raise"``) a row cannot be; it then counts them and tells the first 20 problems.
     """
     assert errors in ("raise", "return")
+    if version.stage is not None:
+        raise fail(FactsError, "stage-by-columns", version=version.name)
     program = _program(version)
     opened = columns.open_frame(frame, [*version.choices, *(item.full_name for item in version.inputs), *periods_in.COLUMNS])
     by_row = period is None and periods_in.has_columns(opened)

@@ -62,6 +62,7 @@ def test_a_mapping_of_lists_gives_lists_of_decimals() -> None:
 
 
 def test_a_dataframe_keeps_its_index_and_gets_decimal_columns() -> None:
+    assert list(version(QUOTA).rate(pd.DataFrame(FRAME, index=["a", "a"])).index) == ["a", "a"]
     frame = pd.DataFrame(FRAME, index=["a", "b"])
     result = version(QUOTA).rate(frame)
     assert list(result.index) == ["a", "b"]
@@ -159,6 +160,15 @@ def test_bounds_and_steps_are_checked_before_anything_is_scaled() -> None:
     _, problems = version(QUOTA).rate({"payer": ["other"] * 2, "weight": pa.array([D("5.0005"), D("5.0010")])}, errors="return")
     assert (problems["row"], problems["code"]) == ([0], ["off-step"])
     assert problems["reason"][0].startswith("weight: 5.0005 is not a whole multiple of 0.001")
+
+
+def test_decimals_of_negative_scale_and_what_lies_under_a_null_are_read_rightly() -> None:
+    hundreds = pa.array([D(1200), D(100)], pa.decimal128(9, -2))
+    assert version(QUOTA).rate({"payer": ["other"] * 2, "weight": hundreds})["total"] == [D("360000.00"), D("30000.00")]
+    memory: Any = np.array([[5000, 0], [2**62, 7]])
+    hidden: Any = pa.Array.from_buffers(pa.decimal128(38, 3), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(memory)])
+    result, problems = version(QUOTA).rate({"payer": ["other"] * 2, "weight": hidden}, errors="return")
+    assert (result["total"], problems["code"]) == ([D("1500.00"), None], ["missing-fact"])
 
 
 # --- choices ------------------------------------------------------------------------------------------------------
