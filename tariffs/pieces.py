@@ -346,10 +346,10 @@ def edge_of(kind: str, at: m.Expr, world: World) -> Origin:
 
 
 def _rounded(curve: Curve, node: m.Round | m.Divide, step: Fraction, mode: Mode, world: World) -> Curve:
-    if isinstance(curve, Fraction):
-        return _to_step(curve, step, mode)
     if node.type.unit == world.money and step <= world.smallest:
         return curve
+    if isinstance(curve, Fraction):
+        return _to_step(curve, step, mode)
     slopes = [abs(slope) for slope, _ in curve.lines if slope]
     if not slopes:
         lines = tuple((_ZERO, _to_step(base, step, mode)) for _, base in curve.lines)

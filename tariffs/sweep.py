@@ -7,7 +7,7 @@ stands out from those beside it by more than rounding can explain.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -87,7 +87,7 @@ def sweep(version: m.Version, world: World, period: Period | None, numbers: Mapp
     method = "grid" if whole else "near"
     lines = tuple(charge.full_name for charge in version.charges if charge.kind == "line")
     noise = 2 * world.smallest * len(lines)
-    jumps = [Jump(k, by, edges.get(k) or edges.get(k + 1) or edges.get(k - 1) or (), lines, method) for k, by in _jumps(places, totals, noise)]
+    jumps = [Jump(k, by, edges.get(k) or edges.get(k + 1) or edges.get(k - 1) or (), lines, method) for k, by in _jumps(places, totals, noise, edges)]
     return Seen(tuple(jumps), tuple(_falls(places, totals, noise, lines, method)))
 
 
@@ -137,15 +137,15 @@ def _totals(version: m.Version, world: World, places: Sequence[int], given: Mapp
     return found
 
 
-def _jumps(places: Sequence[int], totals: Sequence[Decimal | None], noise: Fraction) -> Iterator[tuple[int, Fraction]]:
-    """Steps whose change lies outside those of both neighbours by more than ``noise``."""
+def _jumps(places: Sequence[int], totals: Sequence[Decimal | None], noise: Fraction, edges: Container[int]) -> Iterator[tuple[int, Fraction]]:
+    """Steps whose change lies outside those of both neighbours by more than ``noise``; one neighbour is enough at a known edge."""
     changes: dict[int, Fraction] = {}
     for (k, before), (other, after) in pairwise(zip(places, totals, strict=True)):
         if other == k + 1 and before is not None and after is not None:
             changes[k] = Fraction(after) - Fraction(before)
     for k, change in changes.items():
         beside = [changes[i] for i in (k - 1, k + 1) if i in changes]
-        if beside and (change > max(beside) + noise or change < min(beside) - noise):
+        if (len(beside) == 2 or (beside and k in edges)) and (change > max(beside) + noise or change < min(beside) - noise):
             yield k, change
 
 
