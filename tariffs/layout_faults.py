@@ -69,7 +69,9 @@ def _problems(document: Document, detail: ErrorDetails, keys_at: Callable[[Path]
             return [_unknown(document, path, keys_at(loc[:-1]))]
     if not path and detail["type"] in ("model_type", "tuple_type"):
         return [at(document, (), "version-expected" if detail["type"] == "model_type" else "cases-expected")]
-    if detail["input"] in (None, "") and not is_key:
+    if detail["input"] is None and not is_key:
+        return []  # every empty key is told of once, by the rules
+    if detail["input"] == "" and not is_key:
         return [at(document, path, "empty-value", at_key=True, name=dotted(path))]
     code = _CODES.get(detail["type"], detail["type"])
     values = {name: str(value) for name, value in detail.get("ctx", {}).items()} | {"name": dotted(path)}

@@ -21,6 +21,7 @@ def version_rules(document: Document) -> list[Problem]:
     inputs = [*_entries(data, "inputs"), *((("stage", *path), entry) for path, entry in _entries(stage, "inputs"))]
     found = [problem for path, entry in inputs for problem in _input_rules(document, path, entry)]
     found += [problem for path, entry in _entries(data, "values") for problem in _value_rules(document, path, entry)]
+    found += _empties(document, (), data)
     if isinstance(data, dict):
         found += _positive(document, ("currency", "step"), data.get("currency"))
     return found
@@ -29,7 +30,16 @@ def version_rules(document: Document) -> list[Problem]:
 def case_rules(document: Document) -> list[Problem]:
     """All problems between the keys of golden cases."""
     cases = document.data if isinstance(document.data, list) else []
-    return [problem for index, case in enumerate(cases) if isinstance(case, dict) for problem in _case_rules(document, (index,), case)]
+    found = [problem for index, case in enumerate(cases) if isinstance(case, dict) for problem in _case_rules(document, (index,), case)]
+    return [*found, *_empties(document, (), cases)]
+
+
+def _empties(document: Document, path: Path, data: Any) -> list[Problem]:
+    """Every key with nothing after it: no key means nothing by standing there. Depth is limited by ``source``."""
+    if data is None:
+        return [at(document, path, "empty-value", at_key=True, name=dotted(path))]
+    inner = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    return [problem for key, value in inner for problem in _empties(document, (*path, key), value)]
 
 
 def _entries(data: Any, section: str) -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -139,7 +149,9 @@ def _cells(document: Document, path: Path, cell: Any) -> Iterator[Problem]:
 
 
 def _cell_number(document: Document, path: Path, cell: Any) -> Iterator[Problem]:
-    if cell is None or cell in ("", {}, []):
+    if cell is None:
+        return
+    if cell in ("", {}, []):
         yield at(document, path, "empty-value", at_key=True, name=dotted(path))
     elif not isinstance(cell, str):
         yield at(document, path, "number-expected", name=dotted(path))
@@ -170,7 +182,5 @@ def _fact_rules(document: Document, path: Path, facts: Any) -> Iterator[Problem]
     for name, fact in facts.items() if isinstance(facts, dict) else ():
         members = {(*path, name, member): inner for member, inner in fact.items()} if isinstance(fact, dict) else {(*path, name): fact}
         for place, inner in members.items():
-            if inner is None:
-                yield at(document, place, "empty-value", at_key=True, name=dotted(place))
-            elif not isinstance(inner, str):
+            if inner is not None and not isinstance(inner, str):
                 yield at(document, place, "text-expected", name=dotted(place))

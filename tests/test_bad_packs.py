@@ -1,4 +1,3 @@
-# ruff: noqa: E501  # one row a bad pack reads as a table
 """Bad packs: every one is refused with the right sentence at the right place, in both languages; none crashes or hangs.
 
 Each row changes one thing in ``bad_packs/2026-01-01.yaml``. The sign ‹ stands where the problem must be found; it is
