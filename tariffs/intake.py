@@ -23,7 +23,7 @@ from pyarrow import types
 from tariffs.errors import FactsError, Problem
 from tariffs.facts import figure, number_problems
 from tariffs.model import Choice, Input
-from tariffs.money import MAX_DIGITS, places
+from tariffs.money import EXACT, MAX_DIGITS, places
 from tariffs.scaled import NARROW, Ints, Mask, scaled
 
 #: RE2's form of ``money.NUMBER``.
@@ -182,7 +182,7 @@ def _one_by_one(values: Sequence[object], item: Input) -> Column:
         if number is None or number_problems(item, number):
             bad[row] = True
         else:
-            found[row] = scaled(number, places)
+            found[row] = int(EXACT.scaleb(number, places))  # on its step, so nothing is cut off
     return Column(_tight(found), null if null.any() else None, bad if bad.any() else None)
 
 
