@@ -1,4 +1,4 @@
-"""The command line: list, show, check, quote, rate. Exit 0: fine; 1: problems found; 2: wrong use.
+"""The command line: list, show, check, quote, rate, new, schema. Exit 0: fine; 1: problems found; 2: wrong use.
 
 Results go to standard output, problems to standard error, or both as one JSON document with ``--json``.
 """
@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 
-from tariffs import api, frames, golden, report, sheet
+from tariffs import api, frames, golden, report, sheet, skeleton
 from tariffs.errors import NotFoundError, PackError, Problem, TariffError, fail
 from tariffs.load import VersionFile, as_date, find, roots, strays, versions
 from tariffs.messages import LANGUAGES, label, language_of
@@ -336,3 +336,49 @@ def rate(
         if done.bad_path:
             typer.echo(say("cli.rated-bad", locale, rows=done.bad, path=done.bad_path), err=True)
     return not done.bad
+
+
+# --- new, schema --------------------------------------------------------------------------------------------------
+
+
+@app.command("new", help=_help("new"))
+@_door
+def new(
+    tariff: Annotated[str, typer.Argument(metavar="TARIFF", help=_help("new-tariff"))],
+    *,
+    on: Annotated[str, typer.Option("--on", metavar="YYYY-MM-DD", help=_help("new-on"))],
+    rules: Annotated[list[Path] | None, typer.Option("--rules", metavar="DIR", help=_help("new-rules"))] = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """A first version and its cases, to be changed."""
+    day = _day(on, "--on", locale)
+    assert day is not None
+    written = skeleton.new(tariff, day, rules or [], locale)
+    if as_json:
+        _print_json({"written": [str(path) for path in written]})
+        return True
+    for path in written:
+        typer.echo(say("cli.written", locale, path=path))
+    typer.echo(say("cli.new-next", locale, root=written[0].parents[len(Path(tariff).parts)]))
+    return True
+
+
+@app.command("schema", help=_help("schema"))
+@_door
+def schema(
+    *,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help=_help("schema-output"))] = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """The JSON schema of version files, for editors."""
+    if output is None:
+        typer.echo(skeleton.schema_text(), nl=False)
+        return True
+    skeleton.write(output, skeleton.schema_text())
+    if as_json:
+        _print_json({"written": [str(output)]})
+    else:
+        typer.echo(say("cli.written", locale, path=output))
+    return True
