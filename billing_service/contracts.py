@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from billing_service.problems import problem, sentence
-from billing_service.rating import Parked, Period, Records, Terms, park
+from billing_service.terms import Parked, Period, Records, Terms, park
 
 
 def in_force(rows: Iterable[Any], period: Period) -> tuple[list[Terms], list[Parked]]:

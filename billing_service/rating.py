@@ -14,50 +14,13 @@ import pyarrow.compute as pc
 
 from billing_service import problems
 from billing_service.billing import Line, Part
+from billing_service.measured import SAMPLE, collect_facts
 from billing_service.problems import refused
+from billing_service.terms import Parked, Period, Records, Terms, park
 from tariffs import FactsError, TariffVersion
 from tariffs.errors import Problem
 from tariffs.facts import unknown
 from tariffs.model import Charge
-from tariffs.money import show
-
-Period = tuple[date, date]
-SAMPLE = 50  # rows a tariff that are explained again and compared
-_EXPLAINED = 500  # refused rows a tariff whose problem is taken from explain, with values for every language
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """A contract as it stands in the period, and the row that says so."""
-
-    contract: str
-    account: str
-    tariff: str
-    facts: Mapping[str, str]
-    file: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Parked:
-    """What could not be billed, and why; ``contract`` and ``tariff`` are empty where only a record is at fault."""
-
-    account: str
-    contract: str
-    tariff: str
-    code: str
-    values: Mapping[str, str]
-    reason: str
-    file: str
-    line: int
-
-
-@dataclass(frozen=True, slots=True)
-class Records:
-    """The period's usage records as columns for the library, and where each was read from."""
-
-    table: pa.Table
-    places: Mapping[str, tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +41,16 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
             fit.append(one)
         else:
             found.parked.append(park(one, wrong))
-    measured, refused_records = _collect(version, fit, records, period, known)
+    measured, refused_records = collect_facts(version, fit, records, period, known)
     rows: list[tuple[Terms, dict[str, str]]] = []
     for one in fit:
         if one.account in refused_records:
-            found.parked.extend(refused_records[one.account](one))
+            found.parked.extend(park(one, wrong, records.places.get(wrong.values.get("id", ""))) for wrong in refused_records[one.account])
         else:
             rows.append((one, {**one.facts, **measured.get(one.account, {})}))
     if rows:
         _rate_rows(version, rows, records, period, found)
     return found
-
-
-def park(terms: Terms, wrong: Problem, place: tuple[str, int] | None = None) -> Parked:
-    """A contract and why it waits; the place is the usage row's where one is at fault, else the contract's own."""
-    file, line = place or (terms.file, terms.line)
-    return Parked(terms.account, terms.contract, terms.tariff, wrong.code, wrong.values, problems.sentence(wrong, "en"), file, line)
-
-
-def measures(version: TariffVersion) -> frozenset[str]:
-    """The measures of usage records this version reads."""
-    return frozenset(name for item in version.model.inputs if item.collect for name in (item.collect.measure, item.collect.weight) if name)
 
 
 def _standing_problem(version: TariffVersion, terms: Terms) -> Problem | None:
@@ -112,39 +64,6 @@ def _standing_problem(version: TariffVersion, terms: Terms) -> Problem | None:
     return None
 
 
-def _collect(
-    version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None
-) -> tuple[dict[str, dict[str, str]], dict[str, Callable[[Terms], list[Parked]]]]:
-    """Measured facts by account, and for accounts whose records cannot be used, how their contract is parked."""
-    if not measures(version) or not terms:
-        return {}, {}
-    from tariffs.collect import collect
-
-    accounts = [one.account for one in terms]
-    mine = pc.is_in(records.table["account"], value_set=pa.array(accounts, pa.string()))
-    columns, wrong = collect(version.model, records.table.filter(mine), period, known, accounts=accounts)
-    names = [name for name in columns.column_names if name != "account"]
-    values = {name: columns[name].to_pylist() for name in names}
-    measured = {
-        account: {name: _text(values[name][at]) for name in names if values[name][at] is not None} for at, account in enumerate(columns["account"].to_pylist())
-    }
-    by_account: dict[str, list[dict[str, Any]]] = {}
-    for row in wrong.to_pylist():
-        by_account.setdefault(row["account"], []).append(row)
-    return measured, {account: _parker(rows, records) for account, rows in by_account.items()}
-
-
-def _parker(rows: list[dict[str, Any]], records: Records) -> Callable[[Terms], list[Parked]]:
-    def parked(terms: Terms) -> list[Parked]:
-        found = []
-        for row in rows:
-            file, line = records.places.get(row["id"] or "", (terms.file, terms.line))
-            found.append(Parked(terms.account, terms.contract, terms.tariff, row["code"], {}, row["reason"], file, line))
-        return found
-
-    return parked
-
-
 def _rate_rows(version: TariffVersion, rows: list[tuple[Terms, dict[str, str]]], records: Records, period: Period, found: Rated) -> None:
     # Every column stands, also where no contract fills it: a fact that is missing is then told row by row.
     names = [*version.model.choices, *(item.full_name for item in version.model.inputs)]
@@ -155,16 +74,16 @@ def _rate_rows(version: TariffVersion, rows: list[tuple[Terms, dict[str, str]]],
     except FactsError as error:  # the period, not a row: it stands against every contract of this tariff
         found.parked.extend(park(terms, error.problems[0]) for terms, _ in rows)
         return
-    bad: dict[int, tuple[str, str]] = {}
+    bad: dict[int, list[str]] = {}
     for row in wrong.to_pylist():
-        bad.setdefault(row["row"], (row["code"], row["reason"]))
+        bad.setdefault(row["row"], []).append(row["code"])
     charges = [charge for charge in version.model.charges if charge.kind != "working"]
     columns = [amounts[charge.full_name].to_pylist() for charge in charges]
     _compare_sample(version, rows, period, charges, columns, bad)
     patterns = [_pattern(version, charge) for charge in charges]
     for at, (terms, facts) in enumerate(rows):
         if at in bad:
-            found.parked.extend(_park_row(version, terms, facts, records, period, bad[at], len(found.parked)))
+            found.parked.extend(_park_row(version, terms, facts, records, period, bad[at]))
             continue
         lines = tuple(pattern(column[at]) for pattern, column in zip(patterns, columns, strict=True) if column[at] is not None)
         found.parts.append(_part(version, terms, facts, lines))
@@ -181,18 +100,14 @@ def _part(version: TariffVersion, terms: Terms, facts: Mapping[str, str], lines:
     return Part(terms.account, version.id, terms.contract, version.digest, version.currency, version.model.direction, text, lines)
 
 
-def _park_row(
-    version: TariffVersion, terms: Terms, facts: Mapping[str, str], records: Records, period: Period, told: tuple[str, str], so_far: int
-) -> list[Parked]:
-    """Bulk tells a code and an English reason; explain tells the same with its values, readable in every language."""
-    if so_far < _EXPLAINED:
-        try:
-            version.explain(facts, period=period)
-        except FactsError as error:
+def _park_row(version: TariffVersion, terms: Terms, facts: Mapping[str, str], records: Records, period: Period, told: Sequence[str]) -> list[Parked]:
+    """Columns tell codes and English reasons; ``explain`` tells the same with its values, readable in every language."""
+    try:
+        version.explain(facts, period=period)
+    except FactsError as error:
+        if sorted(one.code for one in error.problems) == sorted(told):
             return [park(terms, wrong, _place(version, terms.account, wrong, records, period)) for wrong in error.problems]
-        raise refused("evaluators-differ", version=version.model.name, account=terms.account)
-    code, reason = told
-    return [Parked(terms.account, terms.contract, terms.tariff, code, {}, reason, terms.file, terms.line)]
+    raise refused("evaluators-differ", version=version.model.name, account=terms.account)
 
 
 def _place(version: TariffVersion, account: str, wrong: Problem, records: Records, period: Period) -> tuple[str, int] | None:
@@ -228,7 +143,3 @@ def _compare_sample(
         in_bulk = {charge.full_name: column[at] for charge, column in zip(charges, columns, strict=True) if column[at] is not None}
         if explained != in_bulk:
             raise refused("evaluators-differ", version=version.model.name, account=terms.account)
-
-
-def _text(value: Any) -> str:
-    return show(value) if isinstance(value, Decimal) else str(value)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from billing_service.rating import Period, Records
 from billing_service.store import ledger
 from billing_service.store.connect import Connection
+from billing_service.terms import Period, Records
 from tariffs import TariffVersion
 from tariffs.money import show
 

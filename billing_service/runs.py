@@ -11,13 +11,15 @@ from zoneinfo import ZoneInfo
 
 from billing_service import contracts, rating
 from billing_service.billing import Batch, bill, number, series_of
+from billing_service.measured import measures
 from billing_service.problems import Refused, problem, refused
-from billing_service.rating import Parked, Period, Rated, Terms
+from billing_service.rating import Rated
 from billing_service.records import gather
 from billing_service.settings import Settings
 from billing_service.store import documents, ledger, versions
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection, Engine, Row, reading, writing
+from billing_service.terms import Parked, Period, Terms, park
 from tariffs import NotFoundError, TariffError, TariffVersion, load
 from tariffs.errors import Problem
 
@@ -62,7 +64,7 @@ def _run(conn: Connection, settings: Settings, period: Period, known: date | Non
         found: Rated = rating.rate(version, by_tariff[tariff], records, period, known)
         parts += found.parts
         parked += found.parked
-    read = {tariff: rating.measures(version) for tariff, version in loaded.items()}
+    read = {tariff: measures(version) for tariff, version in loaded.items()}
     parked += contracts.unread(records, terms, parked, read, period)
     issued = documents.issued(conn, utility, start, end)
     waiting = {(row.account, row.tariff) for row in claimed if row.state in store.OPEN and (row.period_start, row.period_end) == period}
@@ -144,7 +146,7 @@ def _versions(
             loaded[tariff] = version
     if refusals:
         raise Refused(refusals)
-    return loaded, [rating.park(one, failed[one.tariff]) for one in terms if one.tariff in failed]
+    return loaded, [park(one, failed[one.tariff]) for one in terms if one.tariff in failed]
 
 
 def _gate(conn: Connection, utility: str, version: TariffVersion, adopted: dict[str, Row[Any]]) -> Problem | None:

@@ -1,0 +1,54 @@
+"""What a run works on: contracts as they stand, records as they came, and what must wait. Frozen data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from billing_service import problems
+from tariffs.errors import Problem
+
+Period = tuple[date, date]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """A contract as it stands in the period, and the row that says so."""
+
+    contract: str
+    account: str
+    tariff: str
+    facts: Mapping[str, str]
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """What could not be billed, and why; ``contract`` and ``tariff`` are empty where only a record is at fault."""
+
+    account: str
+    contract: str
+    tariff: str
+    code: str
+    values: Mapping[str, str]
+    reason: str
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The period's usage records as columns for the library, and where each was read from."""
+
+    table: pa.Table
+    places: Mapping[str, tuple[str, int]]
+
+
+def park(terms: Terms, wrong: Problem, place: tuple[str, int] | None = None) -> Parked:
+    """A contract and why it waits; the place is the usage row's where one is at fault, else the contract's own."""
+    file, line = place or (terms.file, terms.line)
+    return Parked(terms.account, terms.contract, terms.tariff, wrong.code, wrong.values, problems.sentence(wrong, "en"), file, line)
