@@ -83,7 +83,10 @@ def sweep(version: m.Version, world: World, period: Period | None, numbers: Mapp
     spread = [first + (last - first) * i // SAMPLES for i in range(SAMPLES + 1)]
     places = list(range(first, last + 1)) if whole else sorted({*near, *spread})
     given = {**world.choices, **{name: value for name, value in numbers.items() if name in needs.numbers}}
-    totals = _totals(version, world, places, given, period if needs.period else None)
+    try:
+        totals = _totals(version, world, places, given, period if needs.period else None)
+    except FactsError:  # a version that counts rows of its own (stage) is not rated by columns
+        return Seen()
     method = "grid" if whole else "near"
     lines = tuple(charge.full_name for charge in version.charges if charge.kind == "line")
     noise = 2 * world.smallest * len(lines)
