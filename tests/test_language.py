@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal as D
 
@@ -21,7 +23,32 @@ period: %s
 """
 
 
-def version(body: str, currency: str = "CNY", period: str = "month") -> tariffs.TariffVersion:
+@dataclass(frozen=True)
+class Both:
+    """A version whose every rating is made by both evaluators, which must agree."""
+
+    version: tariffs.TariffVersion
+
+    def explain(self, facts: Mapping[str, object] | None = None, /, *, period: tuple[str, str] | None = None, **more: object) -> tariffs.Rating:
+        rating = self.version.explain(facts, period=period, **more)
+        frame = {"row": [0], **{name: [value] for name, value in rating.facts.items()}}
+        columns = self.version.rate(frame, period=period, workings=True)
+        assert {name: column[0] for name, column in columns.items() if column[0] is not None} == {
+            **{line.charge.full_name: line.amount for line in rating.lines},
+            "total": rating.total,
+        }
+        return rating
+
+    def rate(self, frame: Mapping[str, list[object]]) -> dict[str, list[D]]:
+        found: dict[str, list[D]] = self.version.rate(frame)
+        return found
+
+
+def version(body: str, currency: str = "CNY", period: str = "month") -> Both:
+    return Both(parse(body, currency, period))
+
+
+def parse(body: str, currency: str = "CNY", period: str = "month") -> tariffs.TariffVersion:
     return tariffs.parse((HEAD % (currency, period) + body).encode(), tariff="xx/trial", effective=date(2026, 1, 1))
 
 
@@ -29,8 +56,10 @@ def codes(body: str) -> list[str]:
     with pytest.raises(PackError) as caught:
         version(body)
     for problem in caught.value.problems:
-        assert problem.where is not None and problem.where.line > 0
-        assert problem.text("en") and problem.text("zh")
+        assert problem.where is not None
+        assert problem.where.line > 0
+        assert problem.text("en")
+        assert problem.text("zh")
     return [problem.code for problem in caught.value.problems]
 
 
@@ -281,3 +310,52 @@ charges:
 """)
     assert [fee.explain(daily=kg)["banded"] for kg in ("5", "10", "10.1")] == [D(18), D(36), D("36.36")]
     assert fee.explain(daily="40")["sliced"] == D(5 + 10 + 72)
+
+
+@pytest.mark.parametrize(("x", "y", "expected"), [("7", "-2", "-4"), ("-7", "-2", "4"), ("5", "-10", "-1"), ("-5", "-3", "2")])
+def test_a_divisor_may_be_negative(x: str, y: str, expected: str) -> None:
+    ratio = version("""
+inputs: {x: {unit: kg, step: 1, min: -100, max: 100}, y: {unit: kg, step: 1, min: -100, max: -1}}
+values: {one: {value: 1, unit: CNY}}
+charges: {fee: {formula: "divide(x, y, 1) * one"}}
+""")
+    assert ratio.explain(x=x, y=y).total == D(expected)
+
+
+def test_a_table_by_two_choices_finds_every_cell() -> None:
+    cells = {(a, b): 10 * i + j for i, a in enumerate("pqr", 1) for j, b in enumerate("stuv", 1)}
+    rows = ", ".join(f"{a}: {{{', '.join(f'{b}: {cells[a, b]}' for b in 'stuv')}}}" for a in "pqr")
+    fee = version(f"""
+inputs:
+  a: {{choices: {{p: {{zh: 甲}}, q: {{zh: 乙}}, r: {{zh: 丙}}}}}}
+  b: {{choices: {{s: {{zh: 子}}, t: {{zh: 丑}}, u: {{zh: 寅}}, v: {{zh: 卯}}}}}}
+values: {{rate: {{by: [a, b], unit: CNY, table: {{{rows}}}}}}}
+charges: {{fee: {{formula: "rate[a, b]"}}, swapped: {{kind: working, formula: 'rate["r", b] + rate[a, "s"]'}}}}
+""")
+    for (a, b), number in cells.items():
+        rating = fee.explain(a=a, b=b)
+        assert rating.total == D(number)
+        assert rating["swapped"] == D(cells["r", b] + cells[a, "s"])
+
+
+def test_edges_of_the_rule_ascend() -> None:
+    body = """
+inputs: {use: {unit: m3, step: 1, min: 0, max: 1000}}
+values: {edges: {list: %s, unit: m3}, rates: {list: [1, 2, 3], unit: CNY/m3}}
+charges: {fee: {formula: "blocks(use, edges, rates)"}}
+"""
+    assert version(body % "[10, 20]").explain(use=25).total == D(10 + 20 + 15)
+    assert codes(body % "[20, 10]") == ["edges-order"]
+    assert codes(body % "[10, 10]") == ["edges-order"]
+    assert codes(body % "[10, 20, 30]") == ["band-count"]
+
+
+def test_months_quarters_and_years_convert_and_rates_may_be_yearly() -> None:
+    yearly = version(
+        """
+values: {rate: {value: 120, unit: CNY/year}, quarterly: {value: 30, unit: CNY/quarter}}
+charges: {fee: {formula: "divide(rate * period_months, one, 0.01) + divide(quarterly * period_months, one, 0.01)"}}
+""".replace("values: {", "values: {one: {value: 1}, "),
+        period="quarter",
+    )
+    assert yearly.explain(period=("2026-01-01", "2026-04-01")).total == D("60.00")
