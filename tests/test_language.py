@@ -359,3 +359,31 @@ charges: {fee: {formula: "divide(rate * period_months, one, 0.01) + divide(quart
         period="quarter",
     )
     assert yearly.explain(period=("2026-01-01", "2026-04-01")).total == D("60.00")
+
+
+def test_a_table_by_a_dimension_and_a_choice_is_looked_up_by_what_is_open() -> None:
+    """With one axis settled, what is left finds its cell by its own place among the axes."""
+    fee = version(
+        """
+dimensions: {waste: {wet: {zh: 湿}, dry: {zh: 干}}}
+inputs:
+  place: {choices: {city: {zh: 市}, town: {zh: 镇}, village: {zh: 村}}}
+values: {rate: {by: [waste, place], unit: CNY, table: {wet: {city: 1, town: 2, village: 3}, dry: {city: 10, town: 20, village: 30}}}}
+charges:
+  fee: {by: waste, formula: "rate[waste, place]"}
+  one: {kind: working, formula: 'rate["dry", place]'}
+  all: {kind: working, formula: "sum(each(waste, rate[waste, place]))"}
+""".replace("  all:", "  both:")
+    )
+    rating = fee.explain(place="town")
+    assert (rating["fee[wet]"], rating["fee[dry]"], rating["one"], rating["both"]) == (D(2), D(20), D(20), D(22))
+
+
+def test_blocks_price_from_zero_up() -> None:
+    body = """
+inputs: {use: {unit: m3, step: 1, min: -5, max: 1000}}
+values: {edges: {list: [10], unit: m3}, rates: {list: [1, 2], unit: CNY/m3}}
+charges: {fee: {formula: "blocks(%s, edges, rates)"}}
+"""
+    assert codes(body % "use") == ["quantity-negative"]
+    assert version(body % "max(use, 0)").explain(use=-5).total == D(0)
