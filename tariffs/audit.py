@@ -16,14 +16,12 @@ from typing import Any
 from tariffs import cliffs, golden, reach, schedule
 from tariffs.api import period_holding
 from tariffs.errors import Problem, TariffError
-from tariffs.facts import Period, figure, flat
+from tariffs.facts import Period
+from tariffs.figures import figure, flat
 from tariffs.layout import Case, read_cases
 from tariffs.load import Rules, VersionFile, read_file, strays, versions
 from tariffs.messages import text as say
 from tariffs.model import Version
-
-FORMAT = 1
-SEVERITIES = ("error", "warning", "note")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +40,48 @@ class Finding:
         return f"{words} ({say(f'audit.method.{method}', locale)})" if method else words
 
     def as_json(self, locale: str = "en") -> dict[str, Any]:
-        """Format 1, described in ``docs/proof.md``."""
+        """Described in ``docs/proof.md``."""
         about = {"tariff": self.tariff, "effective": self.effective.isoformat() if self.effective else None, "revision": self.revision}
         return {**about, **self.problem.as_json(locale)}
 
 
 def audit(rules: Rules = None, on: date | None = None) -> list[Finding]:
-    """Every finding of every version in the rule roots, in order of tariff and date; then those between its versions."""
+    """Every finding of every version in the rule roots, in order of tariff and date."""
     files = versions(rules)
-    found = [finding for file in files for finding in [*_checked(file, rules), *proof(file)]]
-    found += between(files, on)
-    found += [Finding("", None, 0, _shown(stray)) for stray in strays(rules)]
+    return everything([golden.check(file, rules) for file in files], strays(rules), proven(files, files, on))
+
+
+def everything(checked: Iterable[golden.Checked], others: Iterable[Problem], proofs: Iterable[Finding]) -> list[Finding]:
+    """Load problems, warnings and golden cases, files that are no versions, and what was proven, as one list."""
+    found = [_finding(one.file, problem) for one in checked for problem in one.problems]
+    return _ordered([*found, *(Finding("", None, 0, _shown(problem)) for problem in others), *proofs])
+
+
+def proven(files: Iterable[VersionFile], among: Iterable[VersionFile], on: date | None = None) -> list[Finding]:
+    """What is found in each of ``files``, and between it and the other versions of its tariff ``among`` them all."""
+    wanted = {(file.tariff, file.effective, file.revision): file for file in files}
+    tariffs = {tariff for tariff, _, _ in wanted}
+    seams = between((file for file in among if file.tariff in tariffs), on)
+    own = [finding for finding in seams if (finding.tariff, finding.effective, finding.revision) in wanted]
+    return _ordered([*(finding for file in wanted.values() for finding in proof(file)), *own])
+
+
+def _ordered(found: list[Finding]) -> list[Finding]:
     return sorted(found, key=lambda f: (f.tariff, f.effective or date.min, f.revision))
 
 
-def as_json(found: Iterable[Finding], locale: str = "en") -> dict[str, Any]:
-    """The whole list for machines."""
-    return {"format": FORMAT, "findings": [finding.as_json(locale) for finding in found]}
+def as_json(found: Iterable[Finding], locale: str = "en") -> list[dict[str, Any]]:
+    """The list for machines."""
+    return [finding.as_json(locale) for finding in found]
 
 
-def _checked(file: VersionFile, rules: Rules) -> Iterator[Finding]:
-    """Load problems, warnings and golden cases through both evaluators."""
-    return (_finding(file, problem) for problem in golden.check(file, rules).problems)
+def text(found: Iterable[Finding], locale: str = "en") -> list[str]:
+    """The findings for a person, one a line; the statuses of all versions in one line at the end."""
+    told = list(found)
+    lines = [finding.text(locale) for finding in told if not finding.problem.code.startswith("status-")]
+    statuses = [finding.problem.code.removeprefix("status-") for finding in told if finding.problem.code.startswith("status-")]
+    counted = [say("audit.count", locale, status=say(f"cli.status.{status}", locale), count=statuses.count(status)) for status in sorted(set(statuses))]
+    return [*lines, *([say("audit.statuses", locale, counted=", ".join(counted))] if counted else [])]
 
 
 def proof(file: VersionFile) -> list[Finding]:

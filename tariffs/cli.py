@@ -11,13 +11,14 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 
-from tariffs import api, frames, golden, report, sheet, skeleton
+from tariffs import api, audit, frames, golden, report, sarif, sheet, skeleton
 from tariffs.errors import NotFoundError, PackError, Problem, TariffError, fail
 from tariffs.load import VersionFile, as_date, find, roots, strays, versions
 from tariffs.messages import LANGUAGES, label, language_of
@@ -192,15 +193,23 @@ def show(tariff: Tariff, *, on: On = None, known: Known = None, rules: Rules = N
 def check(
     paths: Annotated[list[Path] | None, typer.Argument(metavar="PATH", help=_help("paths"))] = None,
     *,
+    on: Annotated[str | None, typer.Option("--on", metavar="YYYY-MM-DD", help=_help("check-on"))] = None,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help=_help("sarif"))] = False,
     rules: Rules = None,
     locale: Locale,
     as_json: Json = False,
 ) -> bool:
-    """Every version and its golden cases, through both evaluators."""
+    """Every version and its golden cases, through both evaluators; then what the prices do: cliffs, falls, dates."""
+    day = _day(on, "--on", locale) or datetime.now().astimezone().date()
     given, wanted = _targets(paths or [], rules, locale)
-    found = [golden.check(file, given) for file in versions(given) if wanted is None or any(file.path.resolve().is_relative_to(path) for path in wanted)]
+    files = versions(given)
+    found = [golden.check(file, given) for file in files if wanted is None or any(file.path.resolve().is_relative_to(path) for path in wanted)]
     left_over = tuple(stray for stray in strays(given) if wanted is None)
     failed = any(checked.failed for checked in found) or bool(left_over) or not found
+    proven = audit.proven([one.file for one in found], files, day)
+    if as_sarif:
+        _print_json(sarif.as_sarif(audit.everything(found, left_over, proven), metadata.version("tariffs"), locale))
+        return not failed
     if as_json:
         checked = [
             {
@@ -213,12 +222,15 @@ def check(
             }
             for one in found
         ]
-        _print_json({"versions": checked, "problems": [stray.as_json(locale) for stray in left_over]})
+        findings = audit.as_json(proven, locale)
+        _print_json({"versions": checked, "problems": [stray.as_json(locale) for stray in left_over], "findings": findings})
         return not failed
     rows = [(one.file.tariff, str(one.file.effective), say("cli.cases", locale, count=one.cases), say(f"cli.{_verdict(one)}", locale)) for one in found]
     for line in report.aligned(rows):
         typer.echo(line)
     _tell((*(problem for one in found for problem in one.problems), *left_over), locale, as_json=False)
+    for line in audit.text(proven, locale):
+        typer.echo(line)
     if not found:
         typer.echo(say("cli.nothing-found", locale), err=True)
     elif not golden.has_columns():
