@@ -29,6 +29,8 @@ from tariffs.walk import choices_in, everything
 MAX_WORLDS = 20_000
 #: Work spent on trying worlds in one version: worlds times the parts of what is tried.
 MAX_TRIED = 2_000_000
+#: What every row of a stage has beside its inputs.
+OWN = ("start", "end", "point", "filled", "account")
 _RESERVED = {*FUNCTIONS, *Mode, *BUILT_IN, "subtotal", "total", "stage"}
 
 
@@ -101,6 +103,8 @@ def _names(work: Work) -> None:
                 work.problem("keyword-name", path, key=True, value=name)
             elif name.lower() in {word.lower() for word in _RESERVED}:
                 work.problem("reserved-name", path, key=True, name=name)
+            elif at == ("stage", "inputs") and name.lower() in OWN:
+                work.problem("stage-own-name", path, key=True, name=name)
             elif name.lower() in seen:
                 work.problem("name-twice", path, key=True, name=name, other=seen[name.lower()])
             seen.setdefault(name.lower(), ".".join(path))

@@ -135,6 +135,7 @@ def _collect(work: Work, item: m.Input, given: layout.NumberInput, path: Path, s
         how, m.full_name(given.measure or item.name, item.key), given.weight, int(count.rstrip(")") or 0),
         Mode(given.mode or "half_up"), given.empty, evidence=_evidence(given),
     )  # fmt: skip
+    _check_evidence(work, item, given, path, collect)
     if given.of is not None:
         return _of_stage(work, item, given, path, collect, stage or Stage())
     section = work.layout.stage.inputs if work.layout.stage and path[0] == "stage" else work.layout.inputs
@@ -153,6 +154,20 @@ def _evidence(given: layout.NumberInput) -> m.Evidence:
     value = read_number(fill)
     at_most = (missing.at_most or 0) if missing else 0
     return m.Evidence(given.below_limit or "", "value" if value is not None else fill, value, at_most, given.samples or 0)
+
+
+def _check_evidence(work: Work, item: m.Input, given: layout.NumberInput, path: Path, collect: m.Collect) -> None:
+    """What stands in must be able to: a mean of the period needs rows, nothing comes before a count, a number lies in its bounds."""
+    rule, staged = collect.evidence, path[0] == "stage"
+    if staged and collect.how == "previous":
+        work.problem("stage-previous", (*path, "collect"), name=item.name)
+    if (rule.fill == "period_mean" and not staged) or (rule.fill in ("previous", "period_mean") and collect.how == "count"):
+        work.problem("fill-pointless", (*path, "missing", "fill"), name=item.name, fill=rule.fill, collect=collect.how)
+    if rule.value is not None and not (given.min <= rule.value <= given.max and is_multiple(rule.value, given.step)):
+        work.problem("fill-value-bounds", (*path, "missing", "fill"), name=item.name, value=show(rule.value))
+    for key in ("below_limit", "missing", "samples"):
+        if given.of is not None and getattr(given, key) is not None:
+            work.problems.append(Problem("evidence-of", {"name": item.name, "key": key}, work.document.where((*path, key), key=True)))
 
 
 def _of_stage(work: Work, item: m.Input, given: layout.NumberInput, path: Path, collect: m.Collect, stage: Stage) -> m.Collect:

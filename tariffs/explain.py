@@ -14,6 +14,7 @@ from fractions import Fraction
 from operator import eq, ge, gt, le, lt, ne
 from typing import assert_never
 
+from tariffs.derive import derive
 from tariffs.errors import FactsError, Problem
 from tariffs.facts import read_facts, refused, whole_months
 from tariffs.model import (
@@ -22,6 +23,7 @@ from tariffs.model import (
     And,
     Blocks,
     BuiltIn,
+    Charge,
     Compare,
     Const,
     Convert,
@@ -29,6 +31,7 @@ from tariffs.model import (
     Edge,
     Expr,
     Fact,
+    Facts,
     Flat,
     Greatest,
     If,
@@ -39,8 +42,10 @@ from tariffs.model import (
     Negate,
     Not,
     Or,
+    RatedRow,
     Rating,
     Round,
+    Row,
     Step,
     Subtract,
     Sum,
@@ -53,6 +58,7 @@ from tariffs.model import (
     full_name,
 )
 from tariffs.money import EXACT, round_fraction, show, total
+from tariffs.needs import needed
 
 _OPERATORS = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 _NOTHING: Mapping[str, str] = {}
@@ -74,17 +80,12 @@ _Found = tuple[Decimal, Step]
 def explain(version: Version, given: Mapping[str, object], period: tuple[date, date] | None = None) -> Rating:
     """The rating of one set of facts; FactsError names every problem, or every ``require`` that refuses."""
     facts = read_facts(version, given, period)
-    world = _World(facts.choices, facts.numbers, period)
+    rows = tuple(_rated_row(version, facts, row) for row in facts.rows)
+    derived = derive(version, facts, rows)
+    collected = {name: step.value for name, step in derived.items() if isinstance(step.value, Decimal)}
+    world = _World(facts.choices, {**facts.numbers, **collected}, period)
     requires = _requires(version, world)
-    lines = []
-    for charge in version.charges:
-        when = _test(charge.when, world) if charge.when is not None else None
-        if when is not None and when[0] is False:
-            world.amounts[charge.full_name] = Decimal(0)
-            continue
-        amount, step = _number(charge.formula, world)
-        world.amounts[charge.full_name] = amount
-        lines.append(Line(charge, amount, step, when[1] if when else None))
+    lines = _lines(version.charges, world)
     if not lines:
         raise FactsError([Problem("nothing-applies")])
     return Rating(
@@ -93,9 +94,36 @@ def explain(version: Version, given: Mapping[str, object], period: tuple[date, d
         facts={**facts.choices, **facts.numbers},
         surplus=facts.surplus,
         requires=requires,
-        lines=tuple(lines),
+        lines=lines,
         total=total(line.amount for line in lines if line.charge.kind == "line"),
+        rows=rows,
+        derived=derived,
+        filled=facts.filled,
     )
+
+
+def _lines(charges: Sequence[Charge], world: _World) -> tuple[Line, ...]:
+    """The charges that apply, in order; each may look at the amounts before it."""
+    lines = []
+    for charge in charges:
+        when = _test(charge.when, world) if charge.when is not None else None
+        if when is not None and when[0] is False:
+            world.amounts[charge.full_name] = Decimal(0)
+            continue
+        amount, step = _number(charge.formula, world)
+        world.amounts[charge.full_name] = amount
+        lines.append(Line(charge, amount, step, when[1] if when else None))
+    return tuple(lines)
+
+
+# --- the stage ----------------------------------------------------------------------------------------------------
+
+
+def _rated_row(version: Version, facts: Facts, row: Row) -> RatedRow:
+    """The stage's charges in one row; nothing where no fact of this rating is collected from them."""
+    if version.stage is None or not needed(version, facts.choices).derived:
+        return RatedRow(row, ())
+    return RatedRow(row, _lines(version.stage.charges, _World(facts.choices, {**facts.numbers, **row.numbers}, None)))
 
 
 def _requires(version: Version, world: _World) -> tuple[Step, ...]:

@@ -1,7 +1,8 @@
 """From usage records and standing facts to the facts of one rating: one account or plant, one period.
 
 Which records count is settled first (as known on a day, replaced ones dropped), then what is wrong with them, then each
-measured input is collected. No record is a missing fact, never 0. The columnar twin is ``collect``, written apart.
+measured input is collected: over the period, or where the version has a stage, over each of its rows. No record is a
+missing fact, never 0; what stands in for one is marked. The columnar twin is ``collect``, written apart.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from decimal import Decimal
 from fractions import Fraction
 
 from tariffs.errors import Problem
-from tariffs.model import Collect, Input, UsageRecord, Version
+from tariffs.model import Collect, Filled, Input, Stage, UsageRecord, Version
 from tariffs.money import EXACT, round_fraction, terminating, total
+from tariffs.rows import fill, placed, spans
 from tariffs.units import Unit, factor
 
 Period = tuple[date, date]
@@ -28,24 +30,105 @@ def gather(version: Version, records: Sequence[UsageRecord], standing: Mapping[s
     effective, problems = pick((version,), records, period, known)
     given = dict(standing)
     for item in version.inputs:
-        if item.collect is None:
+        if item.collect is None or item.collect.of:
             continue
-        found = _collected(item, effective, period, problems)
+        found, how = _with_evidence(item, item.collect, effective, period, problems)
         if found is None:
             continue
         if standing.get(item.full_name) is not None:
             problems.append(Problem("fact-twice", {"name": item.full_name}))
-        given[item.full_name] = found
+        given[item.full_name] = Filled(found, how) if how else found
+    if version.stage is not None:
+        if standing.get("stage") is not None:
+            problems.append(Problem("fact-twice", {"name": "stage"}))
+        given["stage"] = _rows(version.stage, effective, period, problems)
     return given, tuple(problems)
+
+
+def _with_evidence(item: Input, collect: Collect, effective: Sequence[UsageRecord], period: Period, problems: list[Problem]) -> tuple[Decimal | None, str]:
+    """The collected value over a period, and how it was filled ("" where it was measured)."""
+    if collect.evidence.fill == "refuse" or collect.empty is not None or any(r.measure == collect.measure and _counts(collect, r, period) for r in effective):
+        return _collected(item, effective, period, problems)
+    (found,), problem = fill(item, [None], [True], _before(item, collect, effective, period[0]))
+    problems += [problem] if problem else []
+    return found, collect.evidence.fill if found is not None else ""
+
+
+def _before(item: Input, collect: Collect, effective: Sequence[UsageRecord], start: date) -> Decimal | None:
+    """The last number measured before a day; None where it is not asked for, or there is none that can be used."""
+    earlier = [record for record in effective if record.measure == collect.measure and record.end <= start]
+    if collect.evidence.fill != "previous" or not earlier:
+        return None
+    last = max(earlier, key=lambda record: (record.end, record.start, record.id))
+    return _reading(last, item, collect, [])
+
+
+# --- the stage ----------------------------------------------------------------------------------------------------
+
+
+def _rows(stage: Stage, effective: Sequence[UsageRecord], period: Period, problems: list[Problem]) -> list[dict[str, object]]:
+    """A row for each day, month or record; gaps that the rule lets be filled are, and are marked."""
+    places = _places(stage, effective, period)
+    rows: list[dict[str, object]] = [{"start": start, "end": end} | ({"point": point} if point else {}) for start, end, point in places]
+    marks: list[dict[str, str]] = [{} for _ in places]
+    for item in stage.inputs:
+        assert item.collect is not None, "inputs of a stage are collected"
+        own = [record for record in effective if record.measure == item.collect.measure]
+        values: list[Decimal | None] = []
+        gaps = []
+        for (start, end, point), mark in zip(places, marks, strict=True):
+            held = (
+                [r for r in own if belongs(r, (start, end))]
+                if stage.grain != "record"
+                else [r for r in own if (r.start, r.end, r.point) == (start, end, point)]
+            )
+            weights = [record for record in effective if record.measure == item.collect.weight] if item.collect.weight else []
+            found: list[Problem] = []
+            value, how = _collected(item, [*held, *weights], (start, end), found)
+            problems += [_at(problem, start) for problem in found]
+            values.append(value)
+            gaps.append(not held and item.collect.empty is None)
+            if how:
+                mark[item.full_name] = how
+        values, problem = fill(item, values, gaps, _before(item, item.collect, effective, period[0]))
+        problems += [problem] if problem else []
+        for row, mark, value, gap in zip(rows, marks, values, gaps, strict=True):
+            if value is not None:
+                row[item.full_name] = value
+                if gap:
+                    mark[item.full_name] = item.collect.evidence.fill
+    for row, mark in zip(rows, marks, strict=True):
+        if mark:
+            row["filled"] = mark
+    return rows
+
+
+def _at(problem: Problem, start: date) -> Problem:
+    """A problem of one row's number says which row."""
+    named = {"name": placed(problem.values["name"], start)} if problem.code in ("too-few-samples", "weights-zero") else {}
+    return Problem(problem.code, {**problem.values, **named})
+
+
+def _places(stage: Stage, effective: Sequence[UsageRecord], period: Period) -> list[tuple[date, date, str]]:
+    if stage.grain != "record":
+        return [(start, end, "") for start, end in spans(stage.grain, period)]
+    measures = {item.collect.measure for item in stage.inputs if item.collect}
+    return sorted({(r.start, r.end, r.point) for r in effective if r.measure in measures and belongs(r, period)})
 
 
 def pick(versions: Iterable[Version], records: Sequence[UsageRecord], period: Period, known: date | None) -> tuple[list[UsageRecord], list[Problem]]:
     """The records that count for what ``versions`` measure, as known on a day, and what is wrong with them."""
-    collects = [item.collect for version in versions for item in version.inputs if item.collect is not None]
-    wanted = {name for how in collects for name in (how.measure, how.weight) if name}
+    collects = [item.collect for version in versions for item in measured(version)]
+    wanted = {name for how in collects if how for name in (how.measure, how.weight) if name}
     seen = [record for record in records if record.measure in wanted and (known is None or record.known is None or record.known <= known)]
     effective = _effective(seen)
     return effective, _identity_problems(seen) + _span_problems(effective, period)
+
+
+def measured(version: Version) -> list[Input]:
+    """The inputs that are collected from records: the version's own, and its stage's."""
+    own = [item for item in version.inputs if item.collect is not None and not item.collect.of]
+    return [*own, *(version.stage.inputs if version.stage else ())]
 
 
 def belongs(record: UsageRecord, period: Period) -> bool:
@@ -106,23 +189,44 @@ def _span_problems(effective: Sequence[UsageRecord], period: Period) -> list[Pro
     return problems
 
 
-def _collected(item: Input, effective: Sequence[UsageRecord], period: Period, problems: list[Problem]) -> Decimal | None:
-    """The collected value of one input; None where there is nothing, or where a record's unit does not fit."""
+def _counts(how: Collect, record: UsageRecord, period: Period) -> bool:
+    return record.end <= period[0] if how.how == "previous" else belongs(record, period)
+
+
+def _collected(item: Input, effective: Sequence[UsageRecord], period: Period, problems: list[Problem]) -> tuple[Decimal | None, str]:
+    """The collected value of one input, and how readings below their limit counted in it; None where there is nothing, or a record cannot be used."""
     how = item.collect
     assert how is not None, "only measured inputs are collected"
-    before = how.how == "previous"
-    own = [record for record in effective if record.measure == how.measure and (record.end <= period[0] if before else belongs(record, period))]
+    own = [record for record in effective if record.measure == how.measure and _counts(how, record, period)]
     if not own:
-        return how.empty
+        return how.empty, ""
+    if len(own) < how.evidence.samples:
+        problems.append(Problem("too-few-samples", {"name": item.full_name, "count": str(len(own)), "samples": str(how.evidence.samples)}))
+        return None, ""
     if how.how == "count":
-        return Decimal(len(own))
+        return Decimal(len(own)), ""
     if how.how in {"last", "previous"}:
         own = [max(own, key=lambda record: (record.end, record.start, record.id))]
-    values = [in_unit(record, item.type.unit, problems) for record in own]
+    values = [_reading(record, item, how, problems) for record in own]
     numbers = [value for value in values if value is not None]
     if len(numbers) < len(own):
+        return None, ""
+    below = how.evidence.below_limit if any(record.below for record in own) else ""
+    return _combined(item, how, own, numbers, effective, problems), below
+
+
+_BELOW = {"limit": Decimal(1), "half": Decimal("0.5"), "zero": Decimal(0)}
+
+
+def _reading(record: UsageRecord, item: Input, how: Collect, problems: list[Problem]) -> Decimal | None:
+    """What a record counts for; below its limit of detection, what the rule says of the limit."""
+    value = in_unit(record, item.type.unit, problems)
+    if value is None or not record.below:
+        return value
+    if not how.evidence.below_limit:
+        problems.append(Problem("below-limit", {"id": record.id, "name": item.full_name}))
         return None
-    return _combined(item, how, own, numbers, effective, problems)
+    return EXACT.multiply(value, _BELOW[how.evidence.below_limit])
 
 
 def _combined(
@@ -168,6 +272,9 @@ def _weights(how: Collect, own: Sequence[UsageRecord], effective: Sequence[Usage
         pair = paired.get((record.account, record.point, record.start, record.end))
         if pair is None:
             problems.append(Problem("weight-missing", {"id": record.id, "weight": how.weight}))
+            found.append(None)
+        elif pair.below:
+            problems.append(Problem("below-limit", {"id": pair.id, "name": how.weight}))
             found.append(None)
         else:
             unit = unit or pair.unit

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from tariffs.api import TariffVersion, load, read
 from tariffs.errors import Problem, TariffError, Where
-from tariffs.facts import flat
+from tariffs.figures import flat
 from tariffs.layout import Case, read_cases
 from tariffs.load import Rules, VersionFile
 from tariffs.model import Version

@@ -21,7 +21,7 @@ import pyarrow.compute
 from pyarrow import types
 
 from tariffs.errors import FactsError, Problem
-from tariffs.facts import figure, number_problems
+from tariffs.figures import figure, number_problems
 from tariffs.model import Choice, Input
 from tariffs.money import EXACT, MAX_DIGITS, places
 from tariffs.scaled import NARROW, Ints, Mask, scaled

@@ -552,13 +552,30 @@ class UsageRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Filled:
+    """A number that stands in for one nobody measured; ``how`` is one of FILLS."""
+
+    value: Decimal
+    how: str
+
+
+#: How a number came to stand in: the previous one, the mean of the period, a fixed value; or a reading below its limit
+#: counted as that limit, as half of it, or as zero.
+FILLS = ("previous", "period_mean", "value", "limit", "half", "zero")
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
-    """One row of the stage: its half-open days, its numbers by full name, and which of them were filled and how."""
+    """One row of the stage: its half-open days, its numbers by full name, and which of them were filled and how (FILLS).
+
+    ``point`` tells apart the records of one span where the stage has a row for each.
+    """
 
     start: date
     end: date
     numbers: Mapping[str, Decimal]
     filled: Mapping[str, str] = field(default_factory=dict)
+    point: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -570,6 +587,7 @@ class Facts:
     period: tuple[date, date] | None
     surplus: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
+    filled: Mapping[str, str] = field(default_factory=dict)
 
 
 # --- a rating -----------------------------------------------------------------------------------------------------
@@ -603,8 +621,20 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class RatedRow:
+    """One row of the stage and what its charges gave; a charge that does not apply has no line."""
+
+    row: Row
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rating:
-    """What one set of facts costs. ``total`` is the sum of the lines of kind ``line`` and nothing else."""
+    """What one set of facts costs. ``total`` is the sum of the lines of kind ``line`` and nothing else.
+
+    ``facts`` are those given. ``rows`` are the stage's, in order; ``derived`` has a step for each fact collected from them,
+    its children the rows that have it. ``filled`` says which given facts stand in for one nobody measured, and how.
+    """
 
     version: Version
     period: tuple[date, date] | None
@@ -613,6 +643,9 @@ class Rating:
     requires: tuple[Step, ...]
     lines: tuple[Line, ...]
     total: Decimal
+    rows: tuple[RatedRow, ...] = ()
+    derived: Mapping[str, Step] = field(default_factory=dict)
+    filled: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         billed = [line.amount for line in self.lines if line.charge.kind == "line"]

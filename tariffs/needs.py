@@ -63,6 +63,7 @@ def _needed(version: m.Version, choices: tuple[tuple[str, str], ...]) -> Needs:
         rows = own & (inner.numbers | named)
         found.numbers |= inner.numbers - own
         found.choices |= inner.choices
+        found.period.add("period_days")  # the stage has its rows in a period
     return Needs(frozenset(found.numbers), frozenset(found.choices), frozenset(found.period), frozenset(rows), frozenset(derived))
 
 

@@ -18,7 +18,8 @@ from tariffs import model as m
 from tariffs.check import Identity, build
 from tariffs.errors import FactsError, Problem
 from tariffs.explain import explain
-from tariffs.facts import figure, whole_months
+from tariffs.facts import whole_months
+from tariffs.figures import figure
 from tariffs.gather import belongs, gather, in_unit, pick
 from tariffs.money import common_grid, is_multiple, share, total
 
@@ -81,6 +82,9 @@ def rate_period(
         if found:
             raise FactsError(found)
         return _whole(segments[0].version, period, (explain(segments[0].version, given, period),))
+    staged = [segment.version.name for segment in segments if segment.version.stage]
+    if staged:
+        raise FactsError([Problem("stage-crosses", {"version": staged[0]})])
     outside = () if span[0] < period[0] else ((live[0] - period[0]).days, (period[1] - live[1]).days)
     monthly = _monthly(segments, outside)
     weights = [segment.days for segment in segments] + ([] if monthly == "whole" else [days for days in outside if days])
