@@ -251,6 +251,8 @@ def _door(settings: Settings, as_json: bool, *, ready: bool = True) -> Iterator[
         _tell_problems(error.problems, settings.locale, as_json)
     except DBAPIError as error:
         _tell_problems((problem("database-failed", db=settings.db, reason=error.orig),), settings.locale, as_json)
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough; typer ends quietly
     except OSError as error:
         _tell_problems((problem("file-failed", file=error.filename or "", reason=error.strerror or error),), settings.locale, as_json)
 

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
+from starlette.requests import ClientDisconnect
 
 from billing_service.problems import Refused, problem
 from tariffs.errors import Problem
@@ -30,10 +31,13 @@ async def read_body(request: Request, model: type[_Model], largest: int) -> _Mod
     if kind != "application/json":
         raise Refused([problem("not-json-type")], "wrong-type")
     content = bytearray()
-    async for piece in request.stream():
-        content += piece
-        if len(content) > largest:
-            raise Refused([problem("body-too-large", largest=largest)], "too-large")
+    try:
+        async for piece in request.stream():
+            content += piece
+            if len(content) > largest:
+                raise Refused([problem("body-too-large", largest=largest)], "too-large")
+    except ClientDisconnect as error:  # nobody is left to answer; it is no fault of ours to log
+        raise Refused([problem("not-json", reason="cut off")]) from error
     data = _parse(bytes(content))
     if not isinstance(data, dict):
         raise Refused([problem("body-not-object")])
