@@ -13,9 +13,10 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
+from tariffs import daily
 from tariffs.messages import label
 from tariffs.messages import text as say
-from tariffs.model import Line, Rating, Source, Step, Version
+from tariffs.model import Line, RatedRow, Rating, Source, Step, Version
 from tariffs.money import places, show
 from tariffs.units import named
 from tariffs.words import Reader, Sentence, called, condition, inline, quantity, reader, sentences, value_of
@@ -31,6 +32,11 @@ def text(rating: Rating, locale: str = "en") -> str:
     parts.append([say("report.facts", locale), *aligned([("  " + name, value, meaning) for name, value, meaning in _facts(who, rating)])])
     if rating.surplus:
         parts[-1].append("  " + say("report.surplus", locale, names=", ".join(rating.surplus)))
+    if rating.derived:
+        rows = [("  " + name, value, meaning) for name, value, meaning in daily.collected(who, rating)]
+        parts.append([daily.title(rating, locale), *aligned(rows)])
+    if marks := [f"  {line}" for line in daily.filled(who, rating)]:
+        parts.append([say("report.filled-title", locale), *marks])
     if used := _values(who, rating):
         parts.append([say("report.values", locale), *aligned([("  " + name, value, meaning) for name, value, meaning in used])])
     if rating.requires:
@@ -52,6 +58,10 @@ def markdown(rating: Rating, locale: str = "en") -> str:
     parts += [["## " + say("report.facts", locale)], _grid(heads, _facts(who, rating))]
     if rating.surplus:
         parts.append([_plain(say("report.surplus", locale, names=", ".join(rating.surplus)))])
+    if rating.derived:
+        parts += [["## " + _plain(daily.title(rating, locale))], _grid(heads, daily.collected(who, rating))]
+    if marks := [f"- {_plain(line)}" for line in daily.filled(who, rating)]:
+        parts += [["## " + say("report.filled-title", locale)], marks]
     if used := _values(who, rating):
         parts += [["## " + say("report.values", locale)], _grid(heads, used)]
     if rating.requires:
@@ -62,6 +72,20 @@ def markdown(rating: Rating, locale: str = "en") -> str:
     parts.append([f"**{_plain(name)}{f': {_plain(amount)}' if amount else ''}**  " for name, amount in _totals(who, rating)])
     if version.assumptions:
         parts += [["## " + say("report.assumptions", locale)], [f"- {_plain(label(words, locale))}" for words in version.assumptions]]
+    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def appendix(rating: Rating, locale: str = "en", *, as_markdown: bool = False) -> str:
+    """The stage row by row, as a table that goes behind a settlement: what was measured or filled, and what each charge gave; "" where there is no stage."""
+    if rating.version.stage is None or not rating.rows:
+        return ""
+    who = reader(rating.version, locale)
+    heads, rows = daily.table(who, rating)
+    marks = list(daily.filled(who, rating))
+    head, body = daily.title(rating, locale), _grid(heads, rows) if as_markdown else aligned([heads, *rows])
+    parts = [["## " + _plain(head) if as_markdown else head], body]
+    if marks:
+        parts.append([f"* {line}" if not as_markdown else f"- \\* {_plain(line)}" for line in marks])
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
@@ -81,13 +105,23 @@ def as_json(rating: Rating) -> dict[str, Any]:
         "direction": version.direction,
         "currency": version.currency,
         "period": None if rating.period is None else {"start": rating.period[0].isoformat(), "end": rating.period[1].isoformat()},
-        "facts": {name: show(value) if isinstance(value, Decimal) else value for name, value in rating.facts.items()},
+        "facts": {name: show(value) if isinstance(value, Decimal) else value for name, value in rating.facts.items()}
+        | ({"stage": daily.rows_json(rating)} if rating.rows else {}),
+        "filled": dict(rating.filled),
         "surplus": list(rating.surplus),
+        "stage": [_rated_row_json(rating.version, rated) for rated in rating.rows],
+        "derived": [_step_json(step) for step in rating.derived.values()],
         "requires": [_step_json(step) for step in rating.requires],
         "lines": [_line_json(version, line) for line in rating.lines],
         "total": show(rating.total, places(version.step)),
         "assumptions": [dict(words) for words in version.assumptions],
     }
+
+
+def _rated_row_json(version: Version, rated: RatedRow) -> dict[str, Any]:
+    row = rated.row
+    found = {"start": row.start.isoformat(), "end": row.end.isoformat(), "point": row.point}
+    return {**found, "charges": [_line_json(version, line) for line in rated.lines]}
 
 
 def _line_json(version: Version, line: Line) -> dict[str, Any]:
@@ -162,7 +196,8 @@ def _facts(who: Reader, rating: Rating) -> list[Row]:
 
 def _values(who: Reader, rating: Rating) -> list[Row]:
     """The version's own numbers that this rating looked at, in the order of the file, with the clause that sets each."""
-    steps = [step for line in rating.lines for step in (line.when, line.step) if step is not None]
+    lines = [*rating.lines, *(line for rated in rating.rows for line in rated.lines)]
+    steps = [step for line in lines for step in (line.when, line.step) if step is not None]
     used = dict.fromkeys((step.detail["name"], value_of(who, step)) for step in _all([*rating.requires, *steps]) if step.kind == "const" and step.detail)
     rows = []
     for value in rating.version.values:

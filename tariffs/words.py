@@ -40,10 +40,13 @@ def reader(version: Version, locale: str) -> Reader:
     as English words (``half 50 %``), short where a label explains. Charges are called by their labels in both.
     """
     language = language_of(locale)
-    labels = {charge.name: word for charge in version.charges if (word := label(charge.label, locale))}
+    charges, inputs = version.charges, version.inputs
+    if version.stage is not None:
+        charges, inputs = (*version.stage.charges, *charges), (*version.stage.inputs, *inputs)
+    labels = {charge.name: word for charge in charges if (word := label(charge.label, locale))}
     members: dict[str, str] = {}
     if language != "en":
-        named_things = [*((item.name, item.label) for item in version.inputs), *((value.name, value.label) for value in version.values)]
+        named_things = [*((item.name, item.label) for item in inputs), *((value.name, value.label) for value in version.values)]
         named_things += [(choice.name, choice.label) for choice in version.choices.values()]
         labels |= {name: found[language] for name, found in named_things if found.get(language)}
         members = _members(version, language)

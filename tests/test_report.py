@@ -171,7 +171,7 @@ def test_json_says_everything_a_reader_of_the_text_sees(home: Rating) -> None:
     found = report.as_json(home)
     assert list(found) == [
         *("format", "tariff", "effective", "revision", "digest", "language", "status", "title", "source", "direction", "currency"),
-        *("period", "facts", "surplus", "requires", "lines", "total", "assumptions"),
+        *("period", "facts", "filled", "surplus", "stage", "derived", "requires", "lines", "total", "assumptions"),
     ]
     assert found["facts"] == {"user": "home", "flow": "321", "conc[COD]": "50.5", "conc[NH3N]": "3", "people": "3"}
     assert found["period"] == {"start": "2026-01-01", "end": "2026-02-01"}
