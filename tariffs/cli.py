@@ -19,11 +19,14 @@ from typing import Annotated, Any, Literal, ParamSpec
 import typer
 
 from tariffs import api, audit, frames, golden, report, sarif, sheet, skeleton
+from tariffs import diff as differences
+from tariffs import plot as picture
 from tariffs.errors import NotFoundError, PackError, Problem, TariffError, fail
 from tariffs.load import VersionFile, as_date, find, roots, strays, versions
 from tariffs.messages import LANGUAGES, label, language_of
 from tariffs.messages import text as say
 from tariffs.model import Rating, Version
+from tariffs.money import read_number
 from tariffs.words import called, quantity, reader
 
 _P = ParamSpec("_P")
@@ -389,6 +392,58 @@ def schema(
         typer.echo(skeleton.schema_text(), nl=False)
         return True
     skeleton.write(output, skeleton.schema_text())
+    if as_json:
+        _print_json({"written": [str(output)]})
+    else:
+        typer.echo(say("cli.written", locale, path=output))
+    return True
+
+
+# --- diff, plot ---------------------------------------------------------------------------------------------------
+
+
+@app.command("diff", help=_help("diff"))
+@_door
+def diff(
+    tariff: Tariff,
+    first: Annotated[str, typer.Argument(metavar="DATE1", help=_help("first"))],
+    second: Annotated[str, typer.Argument(metavar="DATE2", help=_help("second"))],
+    *,
+    known: Known = None,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """Two versions in words."""
+    old, new = (_version(tariff, day, known, None, rules, locale).model for day in (first, second))
+    if as_json:
+        _print_json(differences.as_json(old, new, locale))
+    else:
+        typer.echo(differences.text(old, new, locale), nl=False)
+    return True
+
+
+@app.command("plot", help=_help("plot"))
+@_door
+def plot(
+    tariff: Tariff,
+    facts: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE", help=_help("facts"))] = None,
+    *,
+    on: Annotated[list[str], typer.Option("--on", metavar="YYYY-MM-DD", help=_help("plot-on"))],
+    against: Annotated[str, typer.Option("--against", metavar="NAME", help=_help("against"))],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help=_help("picture"))],
+    upto: Annotated[str | None, typer.Option("--upto", metavar="NUMBER", help=_help("upto"))] = None,
+    known: Known = None,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """A picture of one tariff, or of several of its versions."""
+    shown = [_version(tariff, day, known, None, rules, locale) for day in on]
+    end = read_number(upto) if upto else None
+    if upto and (end is None or end <= 0):
+        raise typer.BadParameter(say("cli.bad-fact", locale, pair=upto))
+    picture.plot(shown, against, _facts(facts or [], locale), output, upto=end, locale=locale)
     if as_json:
         _print_json({"written": [str(output)]})
     else:
