@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal, ParamSpec
 import typer
 
 from tariffs import api, audit, frames, golden, report, sarif, sheet, skeleton
+from tariffs import decompose as causes
 from tariffs import diff as differences
 from tariffs import plot as picture
 from tariffs.errors import NotFoundError, PackError, Problem, TariffError, fail
@@ -448,4 +449,28 @@ def plot(
         _print_json({"written": [str(output)]})
     else:
         typer.echo(say("cli.written", locale, path=output))
+    return True
+
+
+# --- decompose ----------------------------------------------------------------------------------------------------
+
+
+@app.command("decompose", help=_help("decompose"))
+@_door
+def decompose(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE.json", help=_help("settlement"))],
+    after: Annotated[Path, typer.Argument(metavar="AFTER.json", help=_help("settlement"))],
+    *,
+    known: Known = None,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """Whose doing the difference between two settlements is."""
+    sides = [causes.read_settlement(file, lambda tariff, on: _version(tariff, on, known, None, rules, locale).model) for file in (before, after)]
+    found = causes.decompose(*sides)
+    if as_json:
+        _print_json(causes.as_json(found))
+    else:
+        typer.echo(causes.text(found, sides[1].version.currency, locale))
     return True
