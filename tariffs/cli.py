@@ -467,10 +467,10 @@ def decompose(
     as_json: Json = False,
 ) -> bool:
     """Whose doing the difference between two settlements is."""
-    sides = [causes.read_settlement(file, lambda tariff, on: _version(tariff, on, known, None, rules, locale).model) for file in (before, after)]
-    found = causes.decompose(*sides)
+    first, second = (causes.read_settlement(file, lambda tariff, on: _version(tariff, on, known, None, rules, locale).model) for file in (before, after))
+    found = causes.decompose(first, second)
     if as_json:
         _print_json(causes.as_json(found))
     else:
-        typer.echo(causes.text(found, sides[1].version.currency, locale))
+        typer.echo(causes.text(found, second.version.currency, locale))
     return True
