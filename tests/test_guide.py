@@ -48,7 +48,7 @@ def blocks() -> list[Block]:
 
 
 def quotations() -> list[Block]:
-    return [block for block in blocks() if block.language == "yaml" and block.text.startswith("# ")]
+    return [block for block in blocks() if block.language == "yaml" and block.text.startswith("# ") and not block.about.startswith("file=")]
 
 
 def packs() -> list[Block]:
