@@ -104,6 +104,7 @@ class TariffVersion:
         self,
         frame: Any,
         *,
+        stage: Any = None,
         period: Period | None = None,
         errors: Literal["raise", "return"] = "raise",
         workings: bool = False,
@@ -113,10 +114,11 @@ class TariffVersion:
 
         Columns are inputs by full name. The result has one column a charge and ``total``; with ``errors="return"`` it is
         a pair: the result with nulls in bad rows, and a frame of row, input, code and reason (in ``locale``'s language).
+        ``stage``: a frame of the inner stage's rows (account, start, end and its inputs); ``frame`` then has ``account`` too.
         """
         from tariffs.rate import rate
 
-        return rate(self.model, frame, period=self._period(period, {}), errors=errors, workings=workings, locale=locale)
+        return rate(self.model, frame, stage=stage, period=self._period(period, {}), errors=errors, workings=workings, locale=locale)
 
     def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
         if given is not None:

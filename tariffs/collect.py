@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ import pyarrow as pa
 from tariffs import columns, groups
 from tariffs.errors import Problem
 from tariffs.model import Collect, Input, Version
-from tariffs.money import Mode, places
+from tariffs.money import places
 from tariffs.records_in import Records, in_unit, read_records
-from tariffs.scaled import NARROW, Ints, Mask, round_whole, scaled, widen
+from tariffs.scaled import NARROW, Ints, Mask, scaled, widen
 
 Period = tuple[date, date]
 
@@ -231,22 +230,7 @@ def _combined(item: Input, how: Collect, work: _Work, rows: Ints, values: Ints, 
 
 def _mean(item: Input, how: Collect, accounts: Ints, products: Ints, weights: Ints, scale: int) -> _Found:
     """Products over weights to the input's own grid, rounded once."""
-    step = Fraction(item.type.grid) * 10**scale
-    above, below = _product(products, step.denominator), _product(weights, step.numerator)
-    if len(above) and max(abs(int(above.max())), abs(int(above.min()))) + int(below.max()) >= NARROW:
-        above, below = above.astype(object), below.astype(object)
-    rounded = np.asarray(round_mean(above, below, how.mode))
-    return _Found(accounts, _product(rounded, scaled(item.type.grid, item.type.places)), item.type.places)
-
-
-def round_mean(above: Ints, below: Ints, mode: Mode) -> Ints:
-    return np.asarray(round_whole(above, below, mode))
-
-
-def _product(values: Ints, factor: int | Ints) -> Ints:
-    """``values`` by a factor or by each other, wide where they may have to be."""
-    sizes = [max(abs(int(v.max())), abs(int(v.min()))) if len(v) else 0 for v in (values, np.atleast_1d(np.asarray(factor, object)))]
-    return np.asarray(widen(values) * factor if sizes[0] * sizes[1] >= NARROW else values * factor)
+    return _Found(accounts, groups.mean(products, weights, scale, item.type.grid, how.mode), item.type.places)
 
 
 def _weighted(item: Input, how: Collect, work: _Work, rows: Ints, values: Ints, scale: int) -> _Found:
@@ -263,12 +247,11 @@ def _weighted(item: Input, how: Collect, work: _Work, rows: Ints, values: Ints, 
     whole = ~np.isin(read.account[rows], np.concatenate([unpaired, read.account[rows[bad]]]))
     split = groups.split(read.account[rows[whole]])
     weight = groups.total(split, weights[whole])
-    products = groups.total(split, _product(values[whole], weights[whole]))
+    products = groups.total(split, groups.product(values[whole], weights[whole]))
     for account in split.keys[weight == 0]:
         work.faults.append(_Fault(int(account), how.measure, Problem("weights-zero", {"name": item.full_name, "weight": how.weight})))
     some = weight != 0
-    sign = np.where(weight[some] < 0, -1, 1)
-    return _mean(item, how, split.keys[some], products[some] * sign, weight[some] * sign, scale)
+    return _mean(item, how, split.keys[some], products[some], weight[some], scale)
 
 
 def _pairs(how: Collect, work: _Work, rows: Ints) -> Ints:

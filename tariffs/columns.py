@@ -108,6 +108,11 @@ def cut(column: Source, start: int, stop: int) -> Piece:
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
 
 
+def is_null(column: Source) -> bool:
+    """Whether a column holds nothing at all."""
+    return column.null_count == len(column) if isinstance(column, pa.ChunkedArray) else all(value is None for value in column)
+
+
 # --- out ----------------------------------------------------------------------------------------------------------
 
 

@@ -33,8 +33,8 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
     filled = {name: value.how for name, value in given.items() if isinstance(value, Filled)}
     plain = {name: value.value if isinstance(value, Filled) else value for name, value in given.items() if name != "stage" or not version.stage}
     for name, value in _once(plain, problems):
-        if name in known and (of := _collected_of(known[name])):
-            problems.append(Problem("derived-fact", {"name": name, "of": of}))
+        if name in known and _is_derived(known[name]):
+            problems.append(derived_fact(known[name]))
         elif name in known:
             number = figure(name, value, problems)
             if number is not None:
@@ -62,8 +62,13 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
     return Facts(choices, figures, period, surplus, read, filled)
 
 
-def _collected_of(item: Input) -> str:
-    return item.collect.of if item.collect else ""
+def _is_derived(item: Input) -> bool:
+    return item.collect is not None and bool(item.collect.of)
+
+
+def derived_fact(item: Input) -> Problem:
+    """A fact was given that is collected from the stage."""
+    return Problem("derived-fact", {"name": item.full_name, "of": item.collect.of if item.collect else ""})
 
 
 def _surely(version: Version, choices: Mapping[str, str], needs: Needs) -> Needs:

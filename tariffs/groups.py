@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from tariffs.scaled import NARROW, Ints, Mask
+from tariffs.money import Mode, places
+from tariffs.scaled import NARROW, Ints, Mask, round_whole, scaled, widen
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +118,24 @@ def reaching(group: Ints, end: Ints) -> Ints:
     record: Mask = lift > before
     holder = np.maximum.accumulate(np.where(record, np.arange(len(group)), 0))
     return np.where(begins, -1, np.append(-1, holder[:-1]))
+
+
+# --- arithmetic ---------------------------------------------------------------------------------------------------
+
+
+def product(values: Ints, factor: int | Ints) -> Ints:
+    """``values`` by a factor or by each other, wide where they may have to be."""
+    sizes = [max(abs(int(v.max())), abs(int(v.min()))) if len(v) else 0 for v in (values, np.atleast_1d(np.asarray(factor, object)))]
+    return np.asarray(widen(values) * factor if sizes[0] * sizes[1] >= NARROW else values * factor)
+
+
+def mean(products: Ints, weights: Ints, scale: int, grid: Decimal, mode: Mode) -> Ints:
+    """Products (at ``scale``) over weights, neither 0, to whole multiples of ``grid``, at the grid's own places; rounded once."""
+    sign = np.where(weights < 0, -1, 1)
+    products, weights = products * sign, weights * sign
+    step = Fraction(grid) * Fraction(10) ** scale
+    above, below = product(products, step.denominator), product(weights, step.numerator)
+    if len(above) and max(abs(int(above.max())), abs(int(above.min()))) + int(below.max()) >= NARROW:
+        above, below = above.astype(object), below.astype(object)
+    rounded = np.asarray(round_whole(above, below, mode))
+    return product(rounded, scaled(grid, places(grid)))

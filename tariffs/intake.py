@@ -241,6 +241,11 @@ def _checked(raw: _Raw, item: Input) -> Column:
     return Column(values if unusable is None else np.where(unusable, _safe(item), values), raw.null, bad)
 
 
+def from_whole(values: Ints, scale: int, null: Mask, item: Input) -> Column:
+    """Numbers worked out elsewhere, at ``scale``, held to an input's bounds and step like any that are given."""
+    return _checked(_Raw(values, scale, null if null.any() else None), item)
+
+
 @lru_cache(maxsize=1024)
 def _limits(low: Decimal, high: Decimal, grid: Decimal, scale: int, fine: int) -> tuple[int, int, int]:
     """The least and the largest whole number a column at ``scale`` may hold, and the step at the scale ``fine``."""

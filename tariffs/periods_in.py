@@ -44,7 +44,7 @@ def one_span(period: Period | None, rows: int) -> Span:
 
 def read_span(version: Version, given: Mapping[str, Piece]) -> Span:
     """A period a row; the end is the day after the last."""
-    (start, no_start), (end, no_end) = (_days(given[name], name) for name in COLUMNS)
+    (start, no_start), (end, no_end) = (days_in(given[name], name) for name in COLUMNS)
     absent, months = no_start | no_end, _whole_months(start, end)
     wrong = (end <= start) | (start < version.effective.toordinal()) | (end > (version.end or date.max).toordinal())
     if version.period_months:
@@ -66,7 +66,7 @@ def _as_date(value: object) -> date | None:
     return found
 
 
-def _days(piece: Piece, name: str) -> tuple[Ints, Mask]:
+def days_in(piece: Piece, name: str) -> tuple[Ints, Mask]:
     """Proleptic ordinals (1 where null) and the null rows. FactsError where the column holds no dates."""
     try:
         array = (piece if isinstance(piece, pa.Array) else pa.array(piece, pa.date32())).cast(pa.date32())

@@ -7,7 +7,7 @@ operations; only then are its facts read one by one, so that both evaluators ref
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, reduce
 from typing import Any, Literal
@@ -15,10 +15,10 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tariffs import columns, intake, periods_in
+from tariffs import columns, intake, periods_in, stages
 from tariffs.columns import Amounts, Frame
-from tariffs.errors import FactsError, Problem, fail
-from tariffs.facts import Period, period_problems, read_facts, refused, unknown
+from tariffs.errors import FactsError, Problem
+from tariffs.facts import Period, derived_fact, period_problems, read_facts, refused, unknown
 from tariffs.intake import Column, merge
 from tariffs.kernel import Check, Layout, check, plan
 from tariffs.model import Charge, Require, Version
@@ -28,6 +28,7 @@ from tariffs.periods_in import Span
 from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, constant, enclose, reach, rescale, select
 
 CHUNK = 2**16  # a multiple of 8, for bits are written by the byte
+STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 SHOWN = 20  # problems told by an error; all are counted
@@ -56,6 +57,7 @@ class _Program:
     requires: tuple[_Require, ...]
     charges: tuple[_Charge, ...]
     total: Plan
+    stage: stages.Program | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +70,47 @@ class _Chunk:
     read: Mapping[str, Column]
     span: Span
     bad: Mask | None
+    tell: Callable[[int], list[Problem]] | None = None
 
 
 def rate(
-    version: Version, frame: Any, *, period: Period | None = None, errors: Literal["raise", "return"] = "raise", workings: bool = False, locale: str = "en"
+    version: Version,
+    frame: Any,
+    *,
+    stage: Any = None,
+    period: Period | None = None,
+    errors: Literal["raise", "return"] = "raise",
+    workings: bool = False,
+    locale: str = "en",
 ) -> Any:
     """One column a charge (by full name) and ``total``, of the kind that came in; exact decimals, null where a charge does not apply.
 
     ``frame``: a pandas DataFrame, an Arrow Table or RecordBatch, or a mapping of names to lists. The period is one for
     all rows, or given by row in date columns ``period_start`` and ``period_end``. Columns the version does not name are
-    passed over. With ``errors="return"``: a pair of the result, null in rows that cannot be rated, and a frame of row
+    passed over. ``stage``: where the version has one, its rows, as ``stages`` describes; both frames then
+    have ``account``. With ``errors="return"``: a pair of the result, null in rows that cannot be rated, and a frame of row
     (from 0), input, code and reason. FactsError: a needed column is absent or holds floats, the period cannot be rated,
     or (``errors="raise"``) a row cannot be; it then counts them and tells the first 20 problems.
     """
     assert errors in ("raise", "return")
-    if version.stage is not None:
-        raise fail(FactsError, "stage-by-columns", version=version.name)
     program = _program(version)
-    opened = columns.open_frame(frame, [*version.choices, *(item.full_name for item in version.inputs), *periods_in.COLUMNS])
+    opened = columns.open_frame(frame, [*version.choices, *(item.full_name for item in version.inputs), *periods_in.COLUMNS, *_account(program)])
     by_row = period is None and periods_in.has_columns(opened)
     problems = period_problems(version, Needs(frozenset(), frozenset(), frozenset()), period)
     if problems:
         raise FactsError(problems)
+    rows = _open_stage(program, opened, stage, period, by_row)
     outputs = _outputs(program, opened.rows, workings)
     refusals: list[tuple[int, list[Problem]]] = []
     count = 0
     with np.errstate(all="ignore"):  # rows that are thrown away may overflow; those that count are proven not to
-        for chunk in _chunks(program, opened, period, by_row):
+        for chunk in _chunks(program, opened, rows, period, by_row):
             bad, found = _rate_chunk(program, chunk, outputs)
             if bad is not None:
-                rows = np.flatnonzero(bad)
-                count += len(rows)
-                told = rows if errors == "return" else rows[: max(0, SHOWN - len(refusals))]
-                refusals.extend((chunk.start + int(row), _reasons(version, chunk, int(row), found)) for row in told)
+                refused_rows = np.flatnonzero(bad)
+                count += len(refused_rows)
+                told = refused_rows if errors == "return" else refused_rows[: max(0, SHOWN - len(refusals))]
+                refusals.extend((chunk.start + int(row), _reasons(program, rows, chunk, int(row), found)) for row in told)
     if count and errors == "raise":
         raise _error(count, refusals)
     result = columns.close_frame(opened.kind, {amounts.name: columns.finish(amounts) for amounts in outputs}, opened.index)
@@ -117,7 +127,8 @@ def _program(version: Version) -> _Program:
     layout = Layout({name: {member: code for code, member in enumerate(choice.members)} for name, choice in version.choices.items()}, scales)
     requires = tuple(_Require(r, None if r.when is None else check(r.when, layout), check(r.that, layout)) for r in version.requires)
     charges = tuple(_Charge(c, None if c.when is None else check(c.when, layout), plan(c.formula, scales[c.full_name], layout)) for c in version.charges)
-    return _Program(version, layout, requires, charges, _total(version, scales))
+    staged = stages.program(version, scales, layout.codes) if version.stage is not None else None
+    return _Program(version, layout, requires, charges, _total(version, scales), staged)
 
 
 def _charge_places(version: Version, charge: Charge) -> int:
@@ -148,19 +159,56 @@ def _outputs(program: _Program, rows: int, workings: bool) -> list[Amounts]:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def _chunks(program: _Program, frame: Frame, period: Period | None, by_row: bool) -> Iterator[_Chunk]:
+def _account(program: _Program) -> tuple[str, ...]:
+    return () if program.stage is None else ("account",)
+
+
+def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | None, by_row: bool) -> stages.Rows | None:
+    """The rows of the stage by the row of ``frame`` they belong to. FactsError where facts that are collected are given."""
+    planned = program.stage
+    if planned is None:
+        return None
+    derived = {item.full_name: item for item in planned.derived if item.full_name in frame.columns}
+    told = [name for name in derived if not columns.is_null(frame.columns[name])]
+    if told:
+        raise FactsError([derived_fact(derived[name]) for name in told])
+    if not by_row:
+        start, end = (None, None) if period is None else (np.full(frame.rows, day.toordinal(), np.int64) for day in period)
+        return stages.open_rows(planned, frame, start, end, given)
+    start, end = (periods_in.days_in(columns.cut(frame.columns[name], 0, frame.rows), name)[0] for name in periods_in.COLUMNS)
+    return stages.open_rows(planned, frame, start, end, given)
+
+
+def _chunks(program: _Program, frame: Frame, rows: stages.Rows | None, period: Period | None, by_row: bool) -> Iterator[_Chunk]:
     """The frame in chunks, read and checked for everything but ``require``. FactsError where a needed column is absent."""
     lacking: set[str] = set()
-    for start in range(0, frame.rows, CHUNK):
-        stop = min(start + CHUNK, frame.rows)
+    size = CHUNK if rows is None else STAGED
+    for start in range(0, frame.rows, size):
+        stop = min(start + size, frame.rows)
         chunk = _read_chunk(program, frame, start, stop, period, by_row)
         missing = _missing(program.version, chunk)
         lacking |= {name for name, mask in missing.items() if mask.any() and not ((by_row and name in BUILT_INS) or name in frame.columns)}
         if not lacking:
-            yield _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))
+            whole = _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))
+            yield whole if rows is None else _derive(program, whole, rows)
     if lacking:
         problems = period_problems(program.version, needed(program.version, {}), period) if lacking & BUILT_INS else []
         raise FactsError([*problems, *(_absent(program.version, name, frame.names) for name in sorted(lacking - BUILT_INS))])
+
+
+def _derive(program: _Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:
+    """The chunk with the facts that are collected from the stage."""
+    assert program.stage is not None, "only a stage has rows"
+    index, combinations = _combinations(program.version, chunk.read, chunk.stop - chunk.start)
+    needs = [needed(program.version, choices) for choices in combinations]
+    bad = np.zeros(chunk.stop - chunk.start, np.bool_) if chunk.bad is None else chunk.bad
+
+    def wanted(name: str) -> Mask:
+        found: Mask = np.array([name in n.derived | n.rows for n in needs], np.bool_)[index]
+        return found
+
+    found = stages.derive(program.stage, rows, chunk.start, chunk.stop, chunk.read, wanted, bad)
+    return _Chunk(chunk.start, chunk.stop, chunk.given, {**chunk.read, **found.read}, chunk.span, found.bad if found.bad.any() else None, found.tell)
 
 
 def _read_chunk(program: _Program, frame: Frame, start: int, stop: int, period: Period | None, by_row: bool) -> _Chunk:
@@ -170,6 +218,8 @@ def _read_chunk(program: _Program, frame: Frame, start: int, stop: int, period: 
     floats: list[Problem] = []
     read: dict[str, Column] = {name: intake.read_choice(given.get(name, nothing), choice) for name, choice in version.choices.items()}
     for item in version.inputs:
+        if item.collect is not None and item.collect.of:
+            continue  # collected from the stage, once that is rated
         try:
             read[item.full_name] = intake.read_numbers(given.get(item.full_name, nothing), item)
         except FactsError as error:
@@ -306,17 +356,22 @@ def _nowhere(applied: Mapping[str, Answer], bad: Mask | None, rows: int) -> Mask
 # --- refusing -----------------------------------------------------------------------------------------------------
 
 
-def _reasons(version: Version, chunk: _Chunk, row: int, found: Sequence[_Found]) -> list[Problem]:
+def _reasons(program: _Program, rows: stages.Rows | None, chunk: _Chunk, row: int, found: Sequence[_Found]) -> list[Problem]:
     """Why a row is refused, in the words of the one-at-a-time reader."""
+    version = program.version
     reasons = [Problem("nothing-applies") if require is None else refused(version, require) for require, mask in found if mask[row]]
     if reasons:
         return reasons
     given = {name: intake.value_at(chunk.given[name], row) for name in chunk.read if name in chunk.given}
+    if program.stage is not None and rows is not None:
+        given["stage"] = stages.rows_of(program.stage, rows, chunk.start + row)
     try:
         read_facts(version, given, chunk.span.period_at(row))
     except FactsError as error:
         return list(error.problems)
-    raise AssertionError("a row found bad by column is bad by itself")
+    told = chunk.tell(row) if chunk.tell is not None else []
+    assert told, "a row found bad by column is bad by itself"
+    return told
 
 
 def _error(count: int, refusals: Sequence[tuple[int, list[Problem]]]) -> FactsError:
