@@ -44,6 +44,23 @@ def test_numbers_follow_the_accounts_without_a_gap_and_zero_has_none(city: Offic
     assert found == {"A1": ("issued", f"INV-{year}-000001"), "A2": ("zero", None), "A3": ("issued", f"INV-{year}-000002")}
 
 
+def test_the_next_run_goes_on_counting_where_the_last_one_stopped(city: Office) -> None:
+    city.runs()
+    city.issues()
+    city.receives(accounts="A0,Early,household,,\n", contracts="C0,A0,cn/yangquan/domestic-waste,2026-01-01,,payer=household;households=1;relief=ordinary\n")
+    city.runs()
+    city.issues()
+    numbers = {row["number"][-6:]: row["account"] for row in city.rows("documents") if row["number"]}
+    assert numbers == {"000001": "A1", "000002": "A3", "000003": "A0"}
+
+
+def test_days_read_twice_across_two_months_are_found(city: Office) -> None:
+    city.receives(usage="U0,A1,M1,water,2026-09-01,2026-10-05,20,m3,actual,,2026-11-02\n")
+    done = city.runs()
+    found = [(one["code"], one["contract"]) for one in city.exceptions(done["id"])]
+    assert ("records-overlap", "C1") in found
+
+
 def test_a_second_run_bills_nobody_and_says_so(city: Office) -> None:
     city.runs()
     waiting = city.runs()
