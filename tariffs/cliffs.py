@@ -177,10 +177,10 @@ def _exact(version: m.Version, world: World, curves: Amounts) -> Seen:
     steepest = max(slopes, default=Fraction(0))
     steps = [s for s in world.steps.values() if s.every * steepest >= SEEN * world.smallest]
     found = jumps(curves, world)
-    falls = _falls(total, curves, found, world)
+    runs = falls(total, curves, found, world)
     if steps:
         found = [moved for jump in found if (moved := _moved(version, world, jump, max(s.every for s in steps))) is not None]
-    return Seen(tuple(found), tuple(falls), tuple(steps))
+    return Seen(tuple(found), tuple(runs), tuple(steps))
 
 
 def jumps(curves: Amounts, world: World) -> list[Jump]:
@@ -226,7 +226,7 @@ def _moved(version: m.Version, world: World, jump: Jump, every: Fraction) -> Jum
     return min(same, key=lambda other: abs(other.at - jump.at), default=None)
 
 
-def _falls(total: Curve, curves: Amounts, found: list[Jump], world: World) -> list[Fall]:
+def falls(total: Curve, curves: Amounts, found: list[Jump], world: World) -> list[Fall]:
     """Stretches of the grid over which the total goes down, by a falling line or a jump down."""
     if isinstance(total, Fraction):
         return []
@@ -235,8 +235,16 @@ def _falls(total: Curve, curves: Amounts, found: list[Jump], world: World) -> li
     for index, (start, end) in enumerate(pairwise(total.at)):
         if total.lines[index][0] < 0 and defined.lines[index][1]:
             who = tuple(name for name, line in zip(curves.lines, lines, strict=True) if line.lines[index][0] < 0)
-            runs.append(Fall(ceil(start / world.grid), floor(end / world.grid), (), who, "exact"))
-    runs += [Fall(jump.at, jump.at + 1, jump.origins, jump.charges, "exact") for jump in found if jump.by < 0]
+            first = ceil(start / world.grid) + (pieces.limits(total, index)[2] != total.values[index])
+            last = floor(end / world.grid) - (pieces.limits(total, index + 1)[0] != total.values[index + 1])
+            runs.append(Fall(first, last, (), who, "exact"))
+    jumped = {jump.at: jump for jump in found}
+    for k in sorted({k for x in total.at for k in (floor(x / world.grid), ceil(x / world.grid) - 1)} | jumped.keys()):  # steps that no one line covers
+        a, b = k * world.grid, (k + 1) * world.grid
+        inside = world.low <= a and b <= world.high and pieces.value_at(defined, a) and pieces.value_at(defined, b)
+        if inside and pieces.value_at(total, b) < pieces.value_at(total, a):
+            jump = jumped.get(k)
+            runs.append(Fall(k, k + 1, jump.origins if jump and jump.by < 0 else (), jump.charges if jump else (), "exact"))
     return sweep.merged([run for run in runs if run.start < run.end])
 
 

@@ -112,7 +112,7 @@ values:
   least: {value: 5, unit: CNY}
 charges: {fee: {formula: "round(max(use * price - 3 * max(use - start, 0) * price, least), 0.01)"}}
 """
-    assert brief(look(body % ", collect: sum", {})) == [("fall", "use", "-", "10", "20.00", "13", "8.00")]
+    assert brief(look(body % ", collect: sum", {})) == [("fall", "use", "-", "10", "20.00", "14", "5.00")]
     assert brief(look(body % "", {})) == []
 
 
@@ -252,4 +252,8 @@ def _same_jumps(read: m.Version, plain: m.Version, item: m.Input, choices: Mappi
         assert abs(pieces.value_at(curve, a) - amount(a)) < F(1, 10**40), (show(item.type.low), choices, numbers)
         halved = leap(amount, a, b)
         assert abs(halved - found.get(k, F(0))) < F(read.step) + F(1, 1000), (item.full_name, k, halved, found.get(k))
+    runs = cliffs.falls(curve, replace(curves, defined=F(1)), cliffs.jumps(replace(curves, defined=F(1)), world), world)
+    down = {k for k in range(int(low / grid), int(high / grid)) if amount((k + 1) * grid) < amount(k * grid) - F(1, 10**30)}
+    assert down <= {k for run in runs for k in range(run.start, run.end)}
+    assert all(run.start in down and run.end - 1 in down for run in runs), (runs, down, low, high, grid, curve)
     return bool(found)
