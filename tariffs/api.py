@@ -21,6 +21,9 @@ from tariffs.periods import rate_period as _rate_period
 Period = tuple[date | str, date | str]
 
 
+_FIELDS = tuple(field.name for field in fields(m.Rating))
+
+
 @dataclass(frozen=True, slots=True)
 class Rating(m.Rating):
     """What one set of facts costs, with the reason for every line."""
@@ -98,7 +101,7 @@ class TariffVersion:
         """
         given = {**(facts or {}), **more}
         found = _explain(self.model, given, self._period(period, given))
-        return Rating(**{field.name: getattr(found, field.name) for field in fields(found)})
+        return Rating(*(getattr(found, name) for name in _FIELDS))
 
     def rate(
         self,
@@ -123,8 +126,10 @@ class TariffVersion:
     def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
         if given is not None:
             return as_date(given[0], "period"), as_date(given[1], "period")
+        if self.on is None or not needed(self.model, {}).period:
+            return None
         choices = {name: value for name, value in facts.items() if isinstance(value, str) and value in getattr(self.model.choices.get(name), "members", ())}
-        if self.on is None or not needed(self.model, choices).period:
+        if not needed(self.model, choices).period:
             return None
         return period_holding(self.on, self.model.period)
 

@@ -57,7 +57,7 @@ from tariffs.model import (
     Whole,
     full_name,
 )
-from tariffs.money import EXACT, round_fraction, show, total
+from tariffs.money import EXACT, round_fraction, round_to, show, total
 from tariffs.needs import needed
 
 _OPERATORS = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
@@ -171,7 +171,7 @@ def _number(node: Expr, world: _World) -> _Found:
             return _several(node, world)
         case Round():
             value, step = _number(node.arg, world)
-            rounded = round_fraction(Fraction(value), node.step, node.mode)
+            rounded = round_to(value, node.step, node.mode)
             return _result("round", node, rounded, (step,), {"before": show(value), "step": show(node.step), "mode": node.mode.value})
         case Divide():
             return _divide(node, world)

@@ -106,7 +106,8 @@ def round_fraction(value: Fraction, step: Decimal, mode: Mode) -> Decimal:
 
 def round_to(value: Decimal, step: Decimal, mode: Mode) -> Decimal:
     """``value`` to the nearest multiple of ``step`` by ``mode``: 2.775 to 0.01 half up -> 2.78."""
-    return round_fraction(Fraction(value), step, mode)
+    (top, above), (bottom, below) = value.as_integer_ratio(), step.as_integer_ratio()
+    return EXACT.multiply(Decimal(round_ratio(top * below, above * bottom, mode)), step)
 
 
 def terminating(factor: Fraction) -> Decimal | None:
