@@ -50,12 +50,16 @@ def test_the_next_run_goes_on_counting_where_the_last_one_stopped(city: Office) 
     city.receives(accounts="A0,Early,household,,\n", contracts="C0,A0,cn/yangquan/domestic-waste,2026-01-01,,payer=household;households=1;relief=ordinary\n")
     city.runs()
     city.issues()
+    city.receives(contracts="C9,A2,cn/yangquan/domestic-waste,2026-01-01,,payer=household;households=2;relief=ordinary\n")
+    city.runs()
+    city.issues()
     numbers = {row["number"][-6:]: row["account"] for row in city.rows("documents") if row["number"]}
-    assert numbers == {"000001": "A1", "000002": "A3", "000003": "A0"}
+    assert numbers == {"000001": "A1", "000002": "A3", "000003": "A0", "000004": "A2"}
 
 
-def test_days_read_twice_across_two_months_are_found(city: Office) -> None:
-    city.receives(usage="U0,A1,M1,water,2026-09-01,2026-10-05,20,m3,actual,,2026-11-02\n")
+@pytest.mark.parametrize("days", ["2026-10-05,2026-11-05", "2026-09-15,2026-10-01"])
+def test_days_read_twice_across_two_months_are_found(city: Office, days: str) -> None:
+    city.receives(usage=f"U8,A1,M5,water,2026-09-20,2026-10-10,1,m3,actual,,\nU9,A1,M5,water,{days},20,m3,actual,,\n")
     done = city.runs()
     found = [(one["code"], one["contract"]) for one in city.exceptions(done["id"])]
     assert ("records-overlap", "C1") in found
