@@ -5,10 +5,12 @@ A version without cases fails: a price that nobody has worked out by hand is not
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from decimal import Decimal
 from importlib.util import find_spec
+from typing import Any
 
 from tariffs.api import TariffVersion, load, read
 from tariffs.errors import Problem, TariffError, Where
@@ -17,6 +19,7 @@ from tariffs.layout import Case, read_cases
 from tariffs.load import Rules, VersionFile
 from tariffs.model import Version
 from tariffs.money import show
+from tariffs.rows import OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,28 @@ def _explained(version: TariffVersion, case: Case) -> _Outcome:
 
 def _all_known(version: Version, case: Case) -> bool:
     """Columns a version does not name are passed over, so only ``explain`` can refuse a misspelt name."""
-    known = {*version.choices, *(item.full_name for item in version.inputs)}
-    return all(name in known for name, _ in flat(case.facts))
+    known = {*version.choices, *(item.full_name for item in version.inputs), *(("stage",) if version.stage else ())}
+    own = {*OWN, *(item.full_name for item in version.stage.inputs)} if version.stage else set()
+    return all(name in known for name, _ in flat(case.facts)) and all(name in own for row in _rows(case) for name, _ in flat(row))
+
+
+def _rows(case: Case) -> Sequence[Mapping[str, Any]]:
+    """The rows of the stage as the case writes them."""
+    given = case.facts.get("stage")
+    return [row for row in given if isinstance(row, dict)] if isinstance(given, list) else []
+
+
+def _stage(version: Version, case: Case) -> dict[str, list[Any]] | None:
+    """The rows as a frame of one account."""
+    if version.stage is None or not (rows := [dict(flat(row)) for row in _rows(case)]):
+        return None
+    names = dict.fromkeys(name for row in rows for name in row)
+    days: dict[str, list[Any]] = {name: [_day(row.get(name)) for row in rows] for name in ("start", "end") if name in names}
+    return {"account": [""] * len(rows), **{name: [row.get(name) for row in rows] for name in names}, **days}
+
+
+def _day(text: Any) -> date | None:
+    return None if text is None else date.fromisoformat(text)
 
 
 def _rated(version: TariffVersion, case: Case) -> _Outcome:
@@ -112,8 +135,9 @@ def _rated(version: TariffVersion, case: Case) -> _Outcome:
     given = dict(flat(case.facts))
     names = (*version.model.choices, *(item.full_name for item in version.model.inputs))
     row = {name: [given.get(name)] for name in names} or {"row": [0]}  # a version without inputs still has a row
+    row |= {"account": [""]} if version.model.stage else {}
     try:
-        result, bad = version.rate(row, period=case.period, errors="return", workings=True)
+        result, bad = version.rate(row, stage=_stage(version.model, case), period=case.period, errors="return", workings=True)
     except TariffError as error:
         return tuple(problem.sentence() for problem in error.problems)
     if len(bad["row"]):

@@ -178,8 +178,12 @@ def _case_rules(document: Document, path: Path, case: dict[str, Any]) -> Iterato
 
 
 def _fact_rules(document: Document, path: Path, facts: Any) -> Iterator[Problem]:
-    """Facts are texts, or one mapping a family."""
+    """Facts are texts, or one mapping a family; the rows of a stage are a list of such facts."""
     for name, fact in facts.items() if isinstance(facts, dict) else ():
+        if name == "stage" and isinstance(fact, list):
+            for index, row in enumerate(fact):
+                yield from _fact_rules(document, (*path, name, index), row)
+            continue
         members = {(*path, name, member): inner for member, inner in fact.items()} if isinstance(fact, dict) else {(*path, name): fact}
         for place, inner in members.items():
             if inner is not None and not isinstance(inner, str):
