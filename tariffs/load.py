@@ -95,12 +95,14 @@ def as_date(value: date | str, name: str) -> date:
     """A date, or an ISO text of one."""
     if isinstance(value, str):
         try:
-            if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII):
-                return date.fromisoformat(value)
+            found = date.fromisoformat(value) if re.fullmatch(r"\d{4}-\d{2}-\d{2}", value, re.ASCII) else date.max
         except ValueError:
-            pass
+            found = date.max
+    else:
+        found = value
+    if found.year == date.max.year:  # the day after it could not be written
         raise fail(TariffError, "bad-date", name=name, value=value)
-    return value
+    return found
 
 
 def find(tariff: str, on: date, known: date | None = None, rules: Rules = None) -> tuple[m.Version, tuple[Problem, ...]]:

@@ -229,3 +229,10 @@ def test_annual_blocks_are_cumulative() -> None:
     months = [25, 0, 19, 40, 100, 61, 3]
     year = [rate_period(versions, OCT, {"before": sum(months[:i])}, [use("2026-10-01", "2026-11-01", str(q))]).total for i, q in enumerate(months)]
     assert sum(year) == 220 * 2 + (sum(months) - 220) * 4
+
+
+@pytest.mark.parametrize("day", ["2026-02-30", "2026-1-1", "20260101", "9999-12-31", "２０２６-01-01", ""])
+def test_a_day_that_is_none_is_refused(day: str) -> None:
+    with pytest.raises(tariffs.TariffError) as caught:
+        tariffs.load("cn/beijing/kitchen-waste", on=day)
+    assert [problem.code for problem in caught.value.problems] == ["bad-date"]
