@@ -18,6 +18,10 @@ from rich.console import Console
 from billing_service import problems, runs, screens
 from billing_service import review as reviews
 from billing_service.importing import import_folder
+from billing_service.laboratory.importing import as_found
+from billing_service.laboratory.importing import import_lab as read_laboratory
+from billing_service.laboratory.mapping import Words, read_mapping
+from billing_service.laboratory.reading import Asked
 from billing_service.messages import text
 from billing_service.problems import Refused, problem
 from billing_service.rows import read_date
@@ -111,6 +115,36 @@ def import_(
         else:
             screens.imported(out, found, locale, limit)
     if any(one.problems for one in found):
+        raise typer.Exit(1)
+
+
+@app.command("import-lab", help=_help("import-lab"))
+def import_lab(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help=_help("lab-file"))],
+    plant: Annotated[str, typer.Option("--plant", help=_help("lab-plant"), show_default=False)] = "",
+    period: Annotated[str, typer.Option("--period", help=_help("period"), show_default=False)] = "",
+    start: Annotated[str, typer.Option("--from", help=_help("from"), show_default=False)] = "",
+    end: Annotated[str, typer.Option("--to", help=_help("to"), show_default=False)] = "",
+    point: Annotated[str, typer.Option("--point", help=_help("lab-point"), show_default=False)] = "",
+    mapping: Annotated[Path | None, typer.Option("--map", help=_help("lab-map"), show_default=False)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help=_help("lab-dry-run"))] = False,
+    db: Db = "",
+    rules: Rules = None,
+    user: As = "",
+    limit: Limit = 50,
+    as_json: Json = False,
+    locale: Locale = _LOCALE,
+) -> None:
+    settings = _settings(db, rules, user, locale)
+    span = _period(period, start, end, locale)
+    with _door(settings, as_json) as (engine, out):
+        words = read_mapping(mapping) if mapping else Words()
+        done = read_laboratory(engine, settings, file, Asked(plant, span, point, words), runs.clock(), dry_run=dry_run)
+        if as_json:
+            _print(as_found(done, locale))
+        else:
+            screens.laboratory(out, done, locale, limit)
+    if done.reading.problems:
         raise typer.Exit(1)
 
 

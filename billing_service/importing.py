@@ -68,15 +68,20 @@ def _read_all(files: Mapping[str, Path]) -> dict[str, Sheet]:
 
 def _store(conn: Connection, utility: str, name: str, sheet: Sheet, by: str, at: datetime) -> Imported:
     good, problems = _read_rows(name, sheet)
-    table = ledger.TABLES[name]
-    new, same, conflicts = sort_out(good, ledger.existing(conn, utility, table, [row.key[0] for row in good]))
-    new, strangers = _with_known_partners(conn, utility, name, new)
-    problems = sorted([*sheet.bad_rows, *problems, *conflicts, *strangers], key=lambda found: found.where.line if found.where else 0)
+    new, same, refusals = compare(conn, utility, name, good)
+    problems = sorted([*sheet.bad_rows, *problems, *refusals], key=lambda found: found.where.line if found.where else 0)
     refused_rows = {found.where.line for found in problems if found.where}
     number = ledger.add_import(conn, utility, sheet.file, sheet.sha256, by, at, (len(new), same, len(refused_rows)))
-    ledger.add_rows(conn, utility, table, number, ((row.content, row.file, row.line) for row in new))
+    ledger.add_rows(conn, utility, ledger.TABLES[name], number, ((row.content, row.file, row.line) for row in new))
     ledger.add_import_problems(conn, utility, number, problems)
     return Imported(sheet.file, len(new), same, len(refused_rows), tuple(problems))
+
+
+def compare(conn: Connection, utility: str, name: str, good: list[Row]) -> tuple[list[Row], int, list[Problem]]:
+    """Rows against what is stored: the new ones, how many were there already, and why others cannot be taken."""
+    new, same, conflicts = sort_out(good, ledger.existing(conn, utility, ledger.TABLES[name], [row.key[0] for row in good]))
+    new, strangers = _with_known_partners(conn, utility, name, new)
+    return new, same, [*conflicts, *strangers]
 
 
 def _read_rows(name: str, sheet: Sheet) -> tuple[list[Row], list[Problem]]:

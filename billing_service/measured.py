@@ -87,4 +87,5 @@ def _record(row: Mapping[str, Any]) -> UsageRecord:
         quality=row["quality"],
         replaces=row["replaces"],
         known=row["known"],
+        below=row["below"],
     )

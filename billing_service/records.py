@@ -15,7 +15,7 @@ from tariffs.money import show
 
 _TEXTS = ("id", "account", "point", "measure", "unit", "quality", "replaces")
 _DAYS = ("start", "end", "known")
-_ORDER = ("id", "account", "point", "measure", "start", "end", "value", "unit", "quality", "replaces", "known")
+_ORDER = ("id", "account", "point", "measure", "start", "end", "value", "unit", "quality", "replaces", "known", "below")
 
 
 def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[TariffVersion]) -> Records:
@@ -32,6 +32,7 @@ def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[Tari
     columns: dict[str, Any] = {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _TEXTS}
     columns |= {name: pa.array([getattr(row, name) for row in rows], pa.date32()) for name in _DAYS}
     columns["value"] = pa.array([show(row.value) for row in rows], pa.string())
+    columns["below"] = pa.array([row.below for row in rows], pa.bool_())
     return Records(pa.table({name: columns[name] for name in _ORDER}), {row.id: (row.file, row.line) for row in rows})
 
 

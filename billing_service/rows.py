@@ -21,7 +21,7 @@ from tariffs.units import UnitError, parse_unit
 
 ACCOUNTS = Columns(("account", "name", "class"), ("address", "district"))
 CONTRACTS = Columns(("contract", "account", "tariff", "from"), ("to", "facts", "known"))
-USAGE = Columns(("id", "account", "measure", "start", "end", "value", "unit"), ("point", "quality", "replaces", "known"))
+USAGE = Columns(("id", "account", "measure", "start", "end", "value", "unit"), ("point", "quality", "replaces", "known", "below"))
 QUALITIES = ("actual", "estimated")
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -115,6 +115,8 @@ def usage(cells: list[str], file: str, line: int) -> Row | list[Problem]:
     quality = read.cells["quality"] or "actual"
     if quality not in QUALITIES:
         read.wrong("unknown-quality", value=quality, choices=", ".join(QUALITIES))
+    if read.cells["below"] not in {"", "yes"}:
+        read.wrong("not-yes", column="below", value=read.cells["below"])
     unit = read.text("unit")
     if unit and not _is_unit(unit):
         read.wrong("unknown-unit", value=unit)
@@ -134,6 +136,7 @@ def usage(cells: list[str], file: str, line: int) -> Row | list[Problem]:
             "quality": quality,
             "replaces": read.cells["replaces"],
             "known": _or_none(read.day("known", optional=True)),
+            "below": read.cells["below"] == "yes",
         },
     )
 

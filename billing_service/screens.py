@@ -15,6 +15,7 @@ from billing_service import problems
 from billing_service.documents.export import Exported
 from billing_service.documents.invoice import money
 from billing_service.importing import Imported
+from billing_service.laboratory.importing import Done
 from billing_service.messages import known, text
 from billing_service.problems import stored
 from billing_service.review import Review, grouped
@@ -22,7 +23,7 @@ from billing_service.runs import Outcome, period_name
 from tariffs.errors import Problem
 
 SHOWN = 5
-_RIGHT = frozenset({"amount", "total", "accounts", "count", "new", "same", "bad"})
+_RIGHT = frozenset({"amount", "total", "accounts", "count", "new", "same", "bad", "values", "below_limit"})
 
 
 def console(*, error: bool = False) -> Console:
@@ -74,6 +75,28 @@ def imported(out: Console, found: Sequence[Imported], locale: str, limit: int) -
         if not one.new and not one.problems:
             tell(out, "say.nothing-new", locale, file=one.file)
         troubles(out, one.problems, locale, limit)
+
+
+def laboratory(out: Console, done: Done, locale: str, limit: int) -> None:
+    """What a sheet's columns were taken for, how much was read, what was not, and what is wrong or worth a look."""
+    found = done.reading
+    headings = [(one.cell, one.heading, one.measure or word("lab-role", one.role, locale), one.unit) for one in found.headings]
+    if headings:
+        table(out, ("cell", "heading", "means", "read_unit"), headings, locale)
+    counts: dict[tuple[str, str], list[bool]] = {}
+    for one in found.samples:
+        counts.setdefault((one.record.account, one.record.measure), []).append(one.record.below)
+    if counts:
+        table(out, ("account", "measure", "values", "below_limit"), [(*what, len(each), sum(each)) for what, each in counts.items()], locale)
+    for key, notes in (("say.lab-left-out", found.left_out), ("say.lab-warnings", found.warnings)):
+        if notes:
+            tell(out, key, locale)
+            troubles(out, notes, locale, limit)
+    troubles(out, found.problems, locale, limit)
+    if found.problems:
+        tell(out, "say.lab-refused", locale, count=len(found.problems))
+    else:
+        tell(out, "say.lab-stored" if done.stored else "say.lab-would", locale, new=done.imported.new, same=done.imported.same)
 
 
 def ran(out: Console, outcome: Outcome, locale: str) -> None:

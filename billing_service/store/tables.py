@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text
+from sqlalchemy import Boolean, Column, Date, ForeignKeyConstraint, Index, Integer, LargeBinary, MetaData, PrimaryKeyConstraint, Table, Text, false
 
 from billing_service.store.types import Exact, Instant
 
@@ -130,7 +130,7 @@ contracts = Table(
     Index(None, "utility", "account"),
 )
 
-# Append-only: a correction is a record that replaces another.
+# Append-only: a correction is a record that replaces another. ``below``: the laboratory found less than ``value``, its limit of detection.
 usage_records = Table(
     "usage_records",
     metadata,
@@ -146,6 +146,7 @@ usage_records = Table(
     _text("quality"),
     _text("replaces"),
     _date("known", optional=True),
+    Column("below", Boolean, nullable=False, server_default=false()),
     _whole("import_id"),
     _text("file"),
     _whole("line"),
