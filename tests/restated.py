@@ -83,6 +83,21 @@ def beijing_construction_waste(weight: Fraction, distance: Fraction) -> Amounts:
     return lines(haulage=weight * (6 + above(distance, 6)), treatment=30 * weight)
 
 
+def beijing_households(households: Fraction) -> Amounts:
+    """A whole year."""
+    return only(30 * households)
+
+
+def yinchuan(households: Fraction, period_days: int) -> Amounts:
+    """48 yuan a year, which may be paid by the month, the half-year from January, or the year."""
+    months = {31: 1, 181: 6, 365: 12}[period_days]
+    return only(F(48, 12) * months * households)
+
+
+def ganyu(households: Fraction) -> Amounts:
+    return only(5 * households)
+
+
 def beijing_recycling(weight: Fraction, agreed: Fraction) -> Amounts:
     """As agreed, not above 150 % of the treatment fee of 30 yuan/t."""
     return None if agreed > 30 * F("1.5") else only(agreed * weight)
@@ -346,6 +361,29 @@ def dongguan_operator(design: Fraction, treated: Fraction, price: Fraction) -> A
     fee = half_up(price * min(treated, F("1.3") * design))
     town = Decimal(floor(F(fee) * 50)) / 100
     return {"city_part": fee - town, "town_part": town, "total": fee}
+
+
+def hubei_adjustment(opening: Fraction) -> Amounts:
+    """P0 x 1.18 + 0.28 to the fen, and how much more that is, in percent."""
+    price = half_up(opening * F("1.18") + F("0.28"))
+    return {"price": price, "rise": half_up((F(price) / opening - 1) * 100, "0.1")}
+
+
+def removal_mass(flow: Fraction, inflow: Fraction, outflow: Fraction) -> Amounts:
+    return {"removed": half_up(flow * (inflow - outflow) / 1000, "0.00001")}
+
+
+def effluent_limits(grade: str, conc: Family, ammonia: Fraction, phosphorus: Fraction, water_temperature: Fraction) -> Amounts:
+    """How far a daily mean lies above GB 18918-2002, class 1A and 1B; ammonia has a wider limit at 12 degrees and below."""
+    column = "ab".index(grade)
+    limits = {
+        "COD": ("50", "60"), "BOD5": ("10", "20"), "SS": ("10", "20"), "oil": ("1", "3"), "petroleum": ("1", "3"), "LAS": ("0.5", "1"), "TN": ("15", "20"),
+    }  # fmt: skip
+    cold = water_temperature <= 12
+    over = {f"over[{name}]": above(conc[name], F(limit[column])) for name, limit in limits.items()}
+    over["ammonia_over"] = above(ammonia, ((5, 8), (8, 15))[column][cold])
+    over["phosphorus_over"] = above(phosphorus, (F("0.5"), F(1))[column])
+    return {name: half_up(amount, "0.001") for name, amount in over.items()}
 
 
 def taishan(score: Family, capital: Fraction, progress: Fraction, upkeep: Fraction) -> Amounts:
