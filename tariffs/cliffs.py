@@ -324,8 +324,12 @@ def _tell_fall(version: m.Version, situation: Situation, item: m.Input, fall: Fa
 
 
 def _tell_steps(version: m.Version, item: m.Input, steps: pieces.Steps, found: _Found) -> None:
-    every = terminating(steps.every)
+    """Once for a family. Where the steps lie unevenly nothing is said of how far apart they are."""
+    if any(key[0] in ("stepped", "stepped-unevenly") and key[2:] == (item.name, steps.origin.text) for key in found.problems):
+        return
     said = {"input": item.full_name, "unit": str(item.type.unit), "text": " ".join(steps.origin.text.split()), "step": show(steps.step)}
-    said["every"] = (str(steps.every) if every is None else show(every)) + _unit(item)
-    if not any(key[0] == "stepped" and key[2:] == (item.name, steps.origin.text) for key in found.problems):  # once for a family
-        _add(version, found, "stepped", steps.origin.charge, {**said, "method": "exact"}, (item.name, steps.origin.text))
+    if steps.every:
+        every = terminating(steps.every)
+        said |= {"every": (str(steps.every) if every is None else show(every)) + _unit(item), "method": "exact"}
+    code = "stepped" if steps.every else "stepped-unevenly"
+    _add(version, found, code, steps.origin.charge, said, (item.name, steps.origin.text))

@@ -32,7 +32,7 @@ class _Reached:
 def unreachable(version: m.Version) -> list[Problem]:
     """Warnings for charges, branches and bands that no facts reach; of a family, those no member reaches."""
     families: dict[str, list[list[Problem]]] = {}
-    for charge in version.charges:
+    for charge in (*(version.stage.charges if version.stage else ()), *version.charges):
         families.setdefault(charge.name, []).append(_in_charge(version, charge))
     found = []
     for members in families.values():

@@ -7,7 +7,7 @@ stands out from those beside it by more than rounding can explain.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -90,8 +90,31 @@ def sweep(version: m.Version, world: World, period: Period | None, numbers: Mapp
     method = "grid" if whole else "near"
     lines = tuple(charge.full_name for charge in version.charges if charge.kind == "line")
     noise = 2 * world.smallest * len(lines)
-    jumps = [Jump(k, by, edges.get(k) or edges.get(k + 1) or edges.get(k - 1) or (), lines, method) for k, by in _jumps(places, totals, noise, edges)]
-    return Seen(tuple(jumps), tuple(_falls(places, totals, noise, lines, method)))
+    steps = tuple(_roundings(version, world))
+    found = [(k, by) for k, by in _jumps(places, totals, noise, edges) if not steps or {k, k + 1, k - 1} & edges.keys()]
+    jumps = [Jump(k, by, edges.get(k) or edges.get(k + 1) or edges.get(k - 1) or (), lines, method) for k, by in found]
+    return Seen(tuple(jumps), tuple(_falls(places, totals, noise, lines, method)), steps)
+
+
+def _roundings(version: m.Version, world: World) -> Iterator[Steps]:
+    """Roundings, coarser than money's, of something that varies with the input; how far apart their steps are is not known."""
+    varying: set[str] = set()
+    for charge in version.charges:
+        nodes = [*everything(charge.formula), *everything(charge.when)]
+        if _varies(nodes, world, varying):
+            varying.add(charge.full_name)
+        for node in nodes:
+            coarse = isinstance(node, (m.Round, m.Divide)) and (node.type.unit != world.money or node.step > world.smallest)
+            if isinstance(node, (m.Round, m.Divide)) and coarse and _varies(everything(node), world, varying):
+                yield Steps(Origin(charge.full_name, "step", node.text), node.step, Fraction(0))
+
+
+def _varies(nodes: Iterable[m.Expr | m.Test], world: World, varying: Container[str]) -> bool:
+    return any(
+        (isinstance(node, m.Fact) and m.full_name(node.name, node.key) == world.name)
+        or (isinstance(node, m.Amount) and m.full_name(node.name, node.key) in varying)
+        for node in nodes
+    )
 
 
 def _edges(version: m.Version, world: World) -> Iterator[tuple[int, tuple[Origin, ...]]]:

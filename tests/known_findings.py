@@ -16,7 +16,18 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-CODES = {"cliff", "fall", "stepped", "charge-unreachable", "branch-unreachable", "band-unreachable", "version-gap", "version-overlap", "revision-gap"}
+CODES = {
+    "cliff",
+    "fall",
+    "stepped",
+    "stepped-unevenly",
+    "charge-unreachable",
+    "branch-unreachable",
+    "band-unreachable",
+    "version-gap",
+    "version-overlap",
+    "revision-gap",
+}
 
 
 def found() -> list[dict[str, Any]]:

@@ -156,6 +156,20 @@ charges: {{fee: {{formula: "round(use * use * each * (price if use <= edge else 
     ]
 
 
+def test_a_rounded_share_of_two_that_vary_goes_by_uneven_steps() -> None:
+    """San Francisco's diversion discount: whole percents of the containers."""
+    body = """
+inputs:
+  black: {unit: gal, step: 1, min: 1, max: 200}
+  blue: {unit: gal, step: 1, min: 0, max: 200}
+values: {price: {value: 0.8, unit: USD/gal}}
+charges:
+  earned: {kind: working, unit: "%", formula: "divide(blue, black + blue, 1)"}
+  fee: {formula: "round((black + blue) * price - (black + blue) * price * earned, 0.01)"}
+""".replace("USD", "CNY")
+    assert brief(look(body, {"black": 96, "blue": 96})) == [("stepped-unevenly", "black"), ("stepped-unevenly", "blue")]
+
+
 def test_what_nobody_can_reach_is_named() -> None:
     body = """
 inputs:
