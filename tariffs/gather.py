@@ -82,7 +82,7 @@ def _rows(stage: Stage, effective: Sequence[UsageRecord], period: Period, proble
                 if stage.grain != "record"
                 else [r for r in own if (r.start, r.end, r.point) == (start, end, point)]
             )
-            weights = [record for record in effective if record.measure == item.collect.weight] if item.collect.weight else []
+            weights = [record for record in effective if record.measure == item.collect.weight != item.collect.measure]
             found: list[Problem] = []
             value, how = _collected(item, [*held, *weights], (start, end), found)
             problems += [_at(problem, start) for problem in found]

@@ -36,6 +36,7 @@ class Records:
     ids: list[str]
     id_rank: Ints
     point: Ints
+    points: list[str]
     measure: Ints
     measures: Mapping[str, int]
     measure_names: list[str]
@@ -49,6 +50,7 @@ class Records:
     value: Ints
     places: int
     unreadable: Mask
+    below: Mask
 
 
 def read_records(table: Any, accounts: Sequence[str] | None) -> Records:
@@ -67,6 +69,7 @@ def read_records(table: Any, accounts: Sequence[str] | None) -> Records:
     codes, ids = _codes(both, None)
     measure, measures = _codes(_texts(table, "measure", rows), None)
     unit, unit_names = _codes(_texts(table, "unit", rows), None)
+    point, points = _codes(_texts(table, "point", rows), None)
     value, scale, unreadable = exact_numbers(_whole(table, "value"), "value")
     end = _days(table, "end", rows)
     return Records(
@@ -75,7 +78,8 @@ def read_records(table: Any, accounts: Sequence[str] | None) -> Records:
         id=codes[:rows],
         ids=ids,
         id_rank=np.argsort(np.argsort(np.array(ids, object), kind="stable"))[codes[:rows]],
-        point=_codes(_texts(table, "point", rows), None)[0],
+        point=point,
+        points=points,
         measure=measure,
         measures={name: code for code, name in enumerate(measures)},
         measure_names=measures,
@@ -89,12 +93,20 @@ def read_records(table: Any, accounts: Sequence[str] | None) -> Records:
         value=value,
         places=scale,
         unreadable=unreadable,
+        below=_flags(table, "below", rows),
     )
 
 
 def _whole(table: Any, name: str) -> Array:
     joined: Any = table.column(name).combine_chunks()
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def _flags(table: Any, name: str, rows: int) -> Mask:
+    """A column of yes and no, no where there is none."""
+    if name not in table.column_names:
+        return np.zeros(rows, np.bool_)
+    return np.asarray(pc.fill_null(pc.cast(_whole(table, name), pa.bool_()), False)).astype(np.bool_)
 
 
 def _texts(table: Any, name: str, rows: int) -> Array:
