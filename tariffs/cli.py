@@ -443,7 +443,7 @@ def plot(
     shown = [_version(tariff, day, known, None, rules, locale) for day in on]
     end = read_number(upto) if upto else None
     if upto and (end is None or end <= 0):
-        raise typer.BadParameter(say("cli.bad-fact", locale, pair=upto))
+        raise typer.BadParameter(say("plot.upto", locale, value=upto))
     picture.plot(shown, against, _facts(facts or [], locale), output, upto=end, locale=locale)
     if as_json:
         _print_json({"written": [str(output)]})

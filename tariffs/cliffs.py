@@ -21,7 +21,7 @@ from tariffs.explain import explain
 from tariffs.facts import Period, whole_months
 from tariffs.money import EXACT, show, terminating
 from tariffs.money import places as decimals
-from tariffs.needs import Needs, needed
+from tariffs.needs import Needs, needed, refused
 from tariffs.pieces import Curve, NotLinear, Origin, Pieces, World
 from tariffs.sweep import Fall, Jump, Seen
 from tariffs.units import named
@@ -68,7 +68,7 @@ def situations(version: m.Version, cases: Iterable[tuple[str, Mapping[str, str],
     for name, choices, numbers, period in cases:
         for world in _worlds(version, {}, MAX_WORLDS):
             needs = needed(version, world)
-            if needs.period and period is None:
+            if (needs.period and period is None) or refused(version.requires, world):
                 continue
             own = all(choices.get(choice) == member for choice, member in world.items())
             found = Situation(name, world, numbers, period, needs)

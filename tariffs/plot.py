@@ -27,7 +27,7 @@ from tariffs.figures import figure
 from tariffs.messages import label, language_of
 from tariffs.messages import text as say
 from tariffs.money import EXACT, places, show
-from tariffs.needs import needed
+from tariffs.needs import needed, refused
 from tariffs.pieces import NotLinear, Pieces, World
 from tariffs.units import named
 
@@ -137,9 +137,10 @@ def _world(model: m.Version, item: m.Input, facts: Mapping[str, object], period:
     """The curve's world; numbers that cannot be read are left out, ``explain`` says what is wrong with them."""
     choices = {name: str(value) for name, value in facts.items() if name in model.choices}
     numbers = {name: Fraction(n) for name, value in facts.items() if name not in model.choices and (n := figure(name, value, [])) is not None}
-    missing = (needed(model, choices).numbers - numbers.keys() - {item.full_name}) | (needed(model, choices).choices - choices.keys())
-    if missing:
-        explain(model, {**facts, item.full_name: item.type.low}, period)  # says what is missing
+    needs = needed(model, choices)
+    usable = all(member in model.choices[name].members for name, member in choices.items()) and not refused(model.requires, choices)
+    if not usable or not needs.choices <= choices.keys() or not needs.numbers <= numbers.keys() | {item.full_name}:
+        explain(model, {**facts, item.full_name: item.type.low}, period if needs.period else None)  # says what is wrong
     if period is not None:
         months = (period[1].year - period[0].year) * 12 + period[1].month - period[0].month
         numbers |= {"period_days": Fraction((period[1] - period[0]).days), "period_months": Fraction(months)}

@@ -143,6 +143,18 @@ charges: {fee: {formula: "round(use * price if use <= edge else 2 * use * price,
     assert look(body, {}) == []
 
 
+def test_choices_that_are_refused_are_not_looked_at() -> None:
+    body = """
+inputs:
+  kind: {choices: {a: {en: a}, b: {en: b}}}
+  use: {unit: t, step: 1, min: 0, max: 100, collect: sum}
+values: {price: {by: kind, unit: CNY/t, table: {a: 2}}, edge: {value: 50, unit: t}}
+require: [{that: 'kind == "a"', say: {en: only a}}]
+charges: {fee: {formula: "round(use * price[kind] if use <= edge else 2 * use * price[kind], 0.01)"}}
+"""
+    assert brief(look(body, {"kind": "a"})) == [("cliff", "use", "edge = 50 t", "50", "100.00", "51", "204.00")]
+
+
 @pytest.mark.parametrize(("high", "method"), [(1000, "grid"), (10_000_000, "near")])
 def test_a_square_is_computed_value_by_value(high: int, method: str) -> None:
     body = f"""

@@ -47,6 +47,10 @@ def test_versions_are_drawn_together_and_the_same_file_comes_out_twice(tmp_path:
 def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
     with pytest.raises(FactsError, match="payer: missing"):
         plot([beijing()], "weight", {}, tmp_path / "a.svg")
+    with pytest.raises(FactsError, match="payer: nobody is not one of"):
+        plot([beijing()], "weight", {"payer": "nobody"}, tmp_path / "a.svg")
+    with pytest.raises(FactsError, match="quota: ten is not a plain decimal number"):
+        plot([beijing()], "weight", {**FACTS, "quota": "ten"}, tmp_path / "a.svg")
     with pytest.raises(TariffError, match=r"neither \.svg nor \.png"):
         plot([beijing()], "weight", FACTS, tmp_path / "a.gif")
     with pytest.raises(TariffError, match="no numeric input of this name"):
