@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_service import problems
+from billing_service import problems, staged
 from billing_service.billing import Line, Part
 from billing_service.measured import SAMPLE, collect_facts
 from billing_service.problems import refused
@@ -41,6 +41,11 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
             fit.append(one)
         else:
             found.parked.append(park(one, wrong))
+    if staged.is_staged(version):
+        parts, parked = staged.rate(version, fit, records, period, known)
+        found.parts.extend(parts)
+        found.parked.extend(parked)
+        return found
     measured, refused_records = collect_facts(version, fit, records, period, known)
     rows: list[tuple[Terms, dict[str, str]]] = []
     for one in fit:
@@ -86,6 +91,9 @@ def _rate_rows(version: TariffVersion, rows: list[tuple[Terms, dict[str, str]]],
             found.parked.extend(_park_row(version, terms, facts, records, period, bad[at]))
             continue
         lines = tuple(pattern(column[at]) for pattern, column in zip(patterns, columns, strict=True) if column[at] is not None)
+        if not lines:  # only workings apply: the tariff answers a quantity here, and nobody's bill is nothing by accident
+            found.parked.append(park(terms, problems.problem("nothing-billed", tariff=version.id)))
+            continue
         found.parts.append(_part(version, terms, facts, lines))
 
 

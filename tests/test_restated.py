@@ -37,9 +37,6 @@ class Case:
     days: Sequence[int] = ()
 
 
-DIFFER = {
-    "cn/huzhou/sewage-pro-rata": "rounds on the way to the price, which neither the record nor its assumptions say; when it no longer does, take this line away",
-}
 CASES = [
     Case("cn/beijing/kitchen-waste", "2022-08-31", law.beijing_kitchen_waste_2021),
     Case(
@@ -137,7 +134,7 @@ CASES = [
 
 
 PARAMETERS = [
-    pytest.param(case, id=f"{case.tariff}@{case.on}", marks=[pytest.mark.xfail(strict=True, reason=DIFFER[case.tariff])] if case.tariff in DIFFER else [])
+    pytest.param(case, id=f"{case.tariff}@{case.on}")
     for case in CASES
 ]
 

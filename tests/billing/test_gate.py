@@ -105,3 +105,17 @@ def test_a_rule_root_that_does_not_exist_is_told_at_once(office: Office) -> None
     result = CliRunner().invoke(app, ["run", "--period", OCTOBER, "--db", str(office.db), "--rules", str(OWN_RULES / "absent")])
     assert result.exit_code == 1
     assert "absent" in result.stderr
+
+
+def test_a_tariff_that_only_answers_a_quantity_bills_nobody(office: Office) -> None:
+    """The bins of a canteen under quota have a mass and no fee of their own: parked, never billed over nothing."""
+    office.receives(
+        accounts=ACCOUNT,
+        contracts="""
+            C1,A1,cn/beijing/kitchen-waste-bins,2022-10-01,,payer=quota_unit
+        """,
+        usage="U1,A1,,bins,2026-10-01,2026-11-01,10,bin,actual,,2026-11-01\n",
+    )
+    done = office.does("run", "--period", OCTOBER, by="li")
+    assert [(one["contract"], one["code"]) for one in office.exceptions(done["id"])] == [("C1", "nothing-billed")]
+    assert office.rows("documents") == []
