@@ -202,7 +202,9 @@ def merge(a: Mask | None, b: Mask | None) -> Mask | None:
 
 
 def _where(mask: Mask | None, instead: int, values: Ints) -> Ints:
-    return values if mask is None else np.where(mask, instead, values)
+    if mask is None:
+        return values
+    return np.where(mask, instead, values if abs(instead) < NARROW else values.astype(object))
 
 
 def outside(values: Ints, low: int, high: int) -> Mask | None:
@@ -238,7 +240,7 @@ def _checked(raw: _Raw, item: Input) -> Column:
     if fine > places:
         values = values // 10 ** (fine - places)
     unusable = merge(raw.null, bad)
-    return Column(values if unusable is None else np.where(unusable, _safe(item), values), raw.null, bad)
+    return Column(_where(unusable, _safe(item), values), raw.null, bad)
 
 
 def from_whole(values: Ints, scale: int, null: Mask, item: Input) -> Column:

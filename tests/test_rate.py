@@ -350,3 +350,20 @@ def test_importing_the_library_imports_no_columns() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
     code = "import sys, tariffs.rate; assert 'pandas' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_refused_row_of_an_input_with_bounds_beyond_int64() -> None:
+    body = """language: 1
+title: {zh: 试, en: trial}
+status: illustrative
+source: {document: made for a test}
+currency: CNY
+direction: receivable
+period: month
+inputs: {x: {unit: CNY, step: 0.001, min: -100000000000000000, max: 0}}
+charges: {fee: {formula: "round(x, 0.01)"}}
+"""
+    version = tariffs.parse(body.encode(), tariff="xx/wide", effective=date(2026, 1, 1))
+    result, problems = version.rate({"x": [1, -3, None]}, errors="return")
+    assert result["fee"] == [None, D("-3.00"), None]
+    assert problems["code"] == ["above-maximum", "missing-fact"]
