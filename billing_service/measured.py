@@ -16,7 +16,7 @@ from billing_service.terms import Period, Records, Terms
 from tariffs import TariffVersion, UsageRecord
 from tariffs.collect import collect
 from tariffs.errors import Problem
-from tariffs.gather import gather
+from tariffs.gather import gather, measured
 from tariffs.money import read_number, show
 from tariffs.units import parse_unit
 
@@ -26,7 +26,7 @@ _WORD = re.compile(r"\w+")
 
 def measures(version: TariffVersion) -> frozenset[str]:
     """The measures of usage records this version reads."""
-    return frozenset(name for item in version.model.inputs if item.collect for name in (item.collect.measure, item.collect.weight) if name)
+    return frozenset(name for item in measured(version.model) if item.collect for name in (item.collect.measure, item.collect.weight) if name)
 
 
 def collect_facts(
@@ -64,7 +64,7 @@ def _one_by_one(
     wanted = measures(version)
     for row in table.filter(pc.is_in(table["account"], value_set=pa.array(accounts, pa.string()))).to_pylist():
         if row["measure"] in wanted:
-            own[row["account"]].append(_record(row))
+            own[row["account"]].append(record_of(row))
     found = {}
     for account, records in own.items():
         facts, problems = gather(version.model, records, {}, period, known=known)
@@ -72,7 +72,8 @@ def _one_by_one(
     return found
 
 
-def _record(row: Mapping[str, Any]) -> UsageRecord:
+def record_of(row: Mapping[str, Any]) -> UsageRecord:
+    """A record of the table as the library's own."""
     value = read_number(row["value"])
     assert value is not None, "imported values are numbers"
     return UsageRecord(

@@ -11,6 +11,7 @@ from billing_service.store import ledger
 from billing_service.store.connect import Connection
 from billing_service.terms import Period, Records
 from tariffs import TariffVersion
+from tariffs.gather import measured
 from tariffs.money import show
 
 _TEXTS = ("id", "account", "point", "measure", "unit", "quality", "replaces")
@@ -18,15 +19,16 @@ _DAYS = ("start", "end", "known")
 _ORDER = ("id", "account", "point", "measure", "start", "end", "value", "unit", "quality", "replaces", "known", "below")
 
 
-def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[TariffVersion]) -> Records:
-    """The period's records; with them every record they could overlap, correct or be corrected by, and earlier readings
+def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[TariffVersion], account: str = "") -> Records:
+    """The period's records, of one account where it is named; with them every record they could overlap, correct or be corrected by, and earlier readings
     where a tariff asks for the previous one. Which of them count is the library's business.
     """
     start, end = period
-    found = {row.id: row for row in ledger.usage_touching(conn, utility, start, end)}
-    previous = {item.collect.measure for version in loaded for item in version.model.inputs if item.collect and item.collect.how == "previous"}
+    found = {row.id: row for row in ledger.usage_touching(conn, utility, start, end, account)}
+    inputs = [item.collect for version in loaded for item in measured(version.model) if item.collect]
+    previous = {how.measure for how in inputs if "previous" in (how.how, how.evidence.fill)}
     if previous:
-        found |= {row.id: row for row in ledger.usage_before(conn, utility, start, previous)}
+        found |= {row.id: row for row in ledger.usage_before(conn, utility, start, previous, account)}
     _with_corrections(conn, utility, found)
     rows = sorted(found.values(), key=lambda row: (row.account, row.measure, row.start, row.end, row.id))
     columns: dict[str, Any] = {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _TEXTS}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,12 +16,14 @@ from billing_service.problems import Refused, problem, refused
 from billing_service.rating import Rated
 from billing_service.records import gather
 from billing_service.settings import Settings
+from billing_service.staged import SETTLED, reads_issued
 from billing_service.store import documents, ledger, versions
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection, Engine, Row, reading, writing
 from billing_service.terms import Parked, Period, Terms, park
-from tariffs import NotFoundError, TariffError, TariffVersion, load
+from tariffs import NotFoundError, TariffError, TariffVersion, UsageRecord, load
 from tariffs.errors import Problem
+from tariffs.units import named
 
 Progress = Callable[[str, int, int], None]
 
@@ -43,18 +45,36 @@ class Outcome:
 def start_run(db: Engine, settings: Settings, period: Period, known: date | None, now: datetime, progress: Progress) -> Outcome:
     """Bill a period: invoices for what was never billed, differences for what was and has changed, the rest parked with its reason."""
     with writing(db) as conn:
-        return _run(conn, settings, period, known, now, progress)
+        return run_in(conn, settings, period, known, now, progress)
 
 
-def _run(conn: Connection, settings: Settings, period: Period, known: date | None, now: datetime, progress: Progress) -> Outcome:
+Due = Callable[[Mapping[str, TariffVersion], Sequence[Terms], Period], tuple[dict[str, TariffVersion], list[Terms]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """A run over one account; ``due`` keeps what it is about of the account's tariffs and contracts."""
+
+    account: str
+    due: Due
+
+
+def run_in(conn: Connection, settings: Settings, period: Period, known: date | None, now: datetime, progress: Progress, scope: Scope | None = None) -> Outcome:
+    """A run inside a transaction: over everybody, or over one account."""
     utility, (start, end) = settings.utility, period
     claimed = store.claimed(conn, utility, start, end)
-    terms, parked = contracts.in_force(ledger.contracts_of(conn, utility, start, end, known), period)
+    rows = [row for row in ledger.contracts_of(conn, utility, start, end, known) if scope is None or row.account == scope.account]
+    terms, parked = contracts.in_force(rows, period)
     terms, overlapping = contracts.without_overlap(terms, claimed, period)
     parked += overlapping
     loaded, unusable = _versions(conn, settings, terms, period, known)
     parked += unusable
-    records = gather(conn, utility, period, loaded.values())
+    read, all_terms = {tariff: measures(version) for tariff, version in loaded.items()}, terms
+    if scope is not None:
+        loaded, terms = scope.due(loaded, terms, period)
+    records = gather(conn, utility, period, loaded.values(), scope.account if scope else "")
+    if any(reads_issued(version) for version in loaded.values()):
+        records = replace(records, settled=_settled(conn, utility, period, {one.account for one in terms}))
     by_tariff: dict[str, list[Terms]] = {}
     for one in terms:
         by_tariff.setdefault(one.tariff, []).append(one)
@@ -64,14 +84,28 @@ def _run(conn: Connection, settings: Settings, period: Period, known: date | Non
         found: Rated = rating.rate(version, by_tariff[tariff], records, period, known)
         parts += found.parts
         parked += found.parked
-    read = {tariff: measures(version) for tariff, version in loaded.items()}
-    parked += contracts.unread(records, terms, parked, read, period)
+    parked += contracts.unread(records, all_terms, parked, read, period)
     issued = documents.issued(conn, utility, start, end)
+    if scope is not None:
+        issued = {key: one for key, one in issued.items() if key[0] == scope.account and key[1] in loaded}
     waiting = {(row.account, row.tariff) for row in claimed if row.state in store.OPEN and (row.period_start, row.period_end) == period}
+    waiting |= documents.drafted(conn, utility, start, end)
     run = f"{period_name(period)}-{store.count_in_period(conn, utility, start, end) + 1}"
     batch = bill(utility, run, parts, issued, waiting, {(one.account, one.tariff) for one in parked})
     progress("store", len(loaded), len(loaded))
     return _keep(conn, settings, run, period, known, now, batch, parked, loaded, len(terms))
+
+
+def _settled(conn: Connection, utility: str, period: Period, accounts: Collection[str]) -> dict[str, list[UsageRecord]]:
+    """What was issued to each account for periods inside this one, as records of the measure ``settled``."""
+    return {
+        account: [
+            UsageRecord(row.id, account, SETTLED, row.period_start, row.period_end, row.total, named(row.currency), point=row.id)
+            for row in documents.payable_to(conn, utility, account, *period)
+            if row.state in documents.ISSUED and (row.period_start, row.period_end) != period and period[0] <= row.period_start and row.period_end <= period[1]
+        ]
+        for account in accounts
+    }
 
 
 def _keep(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 import pyarrow as pa
 
 from billing_service import problems
+from tariffs import UsageRecord
 from tariffs.errors import Problem
 
 Period = tuple[date, date]
@@ -42,10 +43,13 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """The period's usage records as columns for the library, and where each was read from."""
+    """The period's usage records as columns for the library, and where each was read from; ``settled`` is what was issued
+    to an account within the period, as records.
+    """
 
     table: pa.Table
     places: Mapping[str, tuple[str, int]]
+    settled: Mapping[str, Sequence[UsageRecord]] = field(default_factory=dict)
 
 
 def park(terms: Terms, wrong: Problem, place: tuple[str, int] | None = None) -> Parked:

@@ -41,6 +41,22 @@ def issued(conn: Connection, utility: str, start: date, end: date) -> dict[Key, 
     return {key: Issued(*values) for key, values in found.items()}
 
 
+def drafted(conn: Connection, utility: str, start: date, end: date) -> set[Key]:
+    """(account, tariff) with a line on a document of exactly this period that is not issued yet: also a difference, which claims nothing."""
+    document = documents.c
+    query = select(document.account, lines.c.tariff).select_from(lines.join(documents, _same_document(lines))).distinct()
+    query = query.where(document.utility == utility, document.period_start == start, document.period_end == end, document.state == "draft")
+    return {(row.account, row.tariff) for row in conn.execute(query)}
+
+
+def payable_to(conn: Connection, utility: str, account: str, start: date, end: date) -> list[Row[Any]]:
+    """What was issued or is being drafted to be paid to an account, for periods that touch [start, end); by period."""
+    document = documents.c
+    query = select(documents).where(document.utility == utility, document.account == account, document.direction == "payable")
+    query = query.where(document.state.in_((*ISSUED, "draft")), document.period_start < end, document.period_end > start)
+    return list(conn.execute(query.order_by(document.period_start, document.period_end, document.id)))
+
+
 def of_run(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
     """A run's documents with their account's name and class, by account."""
     document = documents.c

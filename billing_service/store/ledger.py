@@ -102,20 +102,22 @@ def contracts_of(conn: Connection, utility: str, start: date, end: date, known: 
     return list(conn.execute(query))
 
 
-def usage_touching(conn: Connection, utility: str, start: date, end: date) -> list[Row[Any]]:
-    """Every record whose last day lies in [start, end), and those whose days could overlap with one of them."""
+def usage_touching(conn: Connection, utility: str, start: date, end: date, account: str = "") -> list[Row[Any]]:
+    """Every record (of one account where it is named) whose last day lies in [start, end), and those whose days could overlap with one of them."""
     table = usage_records.c
-    earliest = conn.execute(select(func.min(table.start)).where(table.utility == utility, table.end > start, table.end <= end)).scalar()
+    mine = [table.utility == utility, *([table.account == account] if account else [])]
+    earliest = conn.execute(select(func.min(table.start)).where(*mine, table.end > start, table.end <= end)).scalar()
     if earliest is None:
         return []
-    query = select(usage_records).where(table.utility == utility, table.end > min(earliest, start), table.start < end)
+    query = select(usage_records).where(*mine, table.end > min(earliest, start), table.start < end)
     return list(conn.execute(query))
 
 
-def usage_before(conn: Connection, utility: str, day: date, measures: Collection[str]) -> list[Row[Any]]:
+def usage_before(conn: Connection, utility: str, day: date, measures: Collection[str], account: str = "") -> list[Row[Any]]:
     """Every record of these measures that ended by ``day``: for tariffs that look at the previous reading."""
     table = usage_records.c
-    return list(conn.execute(select(usage_records).where(table.utility == utility, table.end <= day, table.measure.in_(sorted(measures)))))
+    query = select(usage_records).where(table.utility == utility, table.end <= day, table.measure.in_(sorted(measures)))
+    return list(conn.execute(query.where(table.account == account) if account else query))
 
 
 def usage_by_id(conn: Connection, utility: str, ids: Collection[str]) -> list[Row[Any]]:

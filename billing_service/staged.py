@@ -1,0 +1,104 @@
+"""Tariffs that work row by row, or settle what was issued: one account at a time, with their rows. No store, no clock.
+
+Plants are few and their rows many, so every rating is explained, and all of them together are rated again by columns.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from billing_service.billing import Line, Part
+from billing_service.measured import record_of
+from billing_service.problems import refused
+from billing_service.terms import Parked, Period, Records, Terms, park
+from tariffs import FactsError, Rating, TariffVersion, UsageRecord
+from tariffs.errors import Problem
+from tariffs.gather import gather, measured
+from tariffs.model import Charge
+from tariffs.report import as_json
+
+#: The measure that stands for what was issued to an account; the store gives its records, nobody imports them.
+SETTLED = "settled"
+_PLACED = re.compile(r"stage\[(\d{4}-\d{2}-\d{2})\]\.(.+)")
+
+
+def reads_issued(version: TariffVersion) -> bool:
+    """Whether it takes off what was settled before, as a final settlement does."""
+    return any(item.collect is not None and item.collect.measure == SETTLED for item in measured(version.model))
+
+
+def is_staged(version: TariffVersion) -> bool:
+    """Whether columns of measured facts are not enough for it."""
+    return version.model.stage is not None or reads_issued(version)
+
+
+def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> tuple[list[Part], list[Parked]]:
+    """What each contract gives, and the contracts that cannot be rated, with their reasons and places."""
+    own = _by_account(terms, records)
+    parked: list[Parked] = []
+    rated: list[tuple[Terms, Rating]] = []
+    for one in terms:
+        facts, wrong = gather(version.model, own[one.account], one.facts, period, known=known)
+        try:
+            if not wrong:
+                rated.append((one, version.explain(facts, period=period)))
+        except FactsError as error:
+            wrong = tuple(error.problems)
+        parked += [park(one, problem, _place(own[one.account], problem, records)) for problem in wrong]
+    given = [json.dumps(as_json(rating)["facts"], sort_keys=True, ensure_ascii=False) for _, rating in rated]
+    _compare(version, [(json.loads(facts), one, rating) for facts, (one, rating) in zip(given, rated, strict=True)], period)
+    return [_part(version, one, facts, rating) for facts, (one, rating) in zip(given, rated, strict=True)], parked
+
+
+def _by_account(terms: Sequence[Terms], records: Records) -> Mapping[str, list[UsageRecord]]:
+    found: dict[str, list[UsageRecord]] = {one.account: list(records.settled.get(one.account, ())) for one in terms}
+    mine = records.table.filter(pc.is_in(records.table["account"], value_set=pa.array(list(found), pa.string())))
+    for row in mine.to_pylist():
+        found[row["account"]].append(record_of(row))
+    return found
+
+
+def _place(own: Sequence[UsageRecord], wrong: Problem, records: Records) -> tuple[str, int] | None:
+    """The row of the record a problem is about: named by its id, or by its day and measure; None: the contract's own row."""
+    placed = _PLACED.fullmatch(wrong.values.get("name", ""))
+    ids = [wrong.values.get("id", "")]
+    ids += [one.id for one in own if placed and (one.start.isoformat(), one.measure) == placed.groups()]
+    return next((records.places[one] for one in ids if one in records.places), None)
+
+
+def _part(version: TariffVersion, terms: Terms, facts: str, rating: Rating) -> Part:
+    billed = [(line.charge, line.amount) for line in rating.lines if line.charge.kind != "working"]
+    lines = tuple(Line(version.id, version.digest, charge.full_name, charge.kind, _label(charge), charge.clause, amount) for charge, amount in billed)
+    return Part(terms.account, version.id, terms.contract, version.digest, version.currency, version.model.direction, facts, lines)
+
+
+def _label(charge: Charge) -> str:
+    return json.dumps(dict(charge.label), ensure_ascii=False)
+
+
+def _compare(version: TariffVersion, rated: Sequence[tuple[dict[str, Any], Terms, Rating]], period: Period) -> None:
+    """Rate everything again by columns, from the facts as they are kept; any difference at all stops the run."""
+    if not rated:
+        return
+    model = version.model
+    names = [*model.choices, *(item.full_name for item in model.inputs if item.collect is None or not item.collect.of)]
+    frame = {"account": [one.account for _, one, _ in rated], **{name: [facts.get(name) for facts, _, _ in rated] for name in names}}
+    rows = [(one.account, row) for facts, one, _ in rated for row in facts.get("stage", ())]
+    stage: dict[str, list[Any]] | None = None
+    if model.stage is not None:
+        inputs = [item.full_name for item in model.stage.inputs]
+        days = {name: [date.fromisoformat(row[name]) for _, row in rows] for name in ("start", "end")}
+        stage = {"account": [account for account, _ in rows], **days, "point": [row.get("point") for _, row in rows]}
+        stage |= {name: [row.get(name) for _, row in rows] for name in inputs}
+    in_bulk = version.rate(frame, stage=stage, period=period)
+    for at, (_, one, rating) in enumerate(rated):
+        amounts = {name: column[at] for name, column in in_bulk.items() if column[at] is not None and name not in {"account", "total"}}
+        if amounts != {line.charge.full_name: line.amount for line in rating.lines if line.charge.kind != "working"}:
+            raise refused("evaluators-differ", version=model.name, account=one.account)
