@@ -51,11 +51,7 @@ FAULTS = [
     Fault("explain.py", "if quantity < at or (edge.inclusive and quantity == at):", "if quantity < at:"),
     Fault("explain.py", "end = quantity if edge is None or edge > quantity else edge", "end = quantity if edge is None else edge"),
     Fault("explain.py", "held = EXACT.subtract(end, start)", "held = end"),
-    Fault(
-        "explain.py",
-        "rounded = round_fraction(Fraction(value), node.step, node.mode)",
-        "rounded = round_fraction(Fraction(value), node.step, type(node.mode).HALF_EVEN)",
-    ),
+    Fault("explain.py", "rounded = round_to(value, node.step, node.mode)", "rounded = round_to(value, node.step, type(node.mode).HALF_EVEN)"),
     Fault("explain.py", "Fraction(left) / Fraction(right) * node.factor", "Fraction(left) / Fraction(right)"),
     Fault("explain.py", "total(sorted(values, reverse=True)[: node.count])", "total(sorted(values)[: node.count])"),
     Fault("explain.py", "EXACT.multiply(value, node.factor), (step,)", "value, (step,)"),
