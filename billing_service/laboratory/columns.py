@@ -33,7 +33,7 @@ from billing_service.laboratory.words import (
     unit_key,
 )
 from tariffs.money import EXACT, read_number, terminating
-from tariffs.units import factor, parse_unit
+from tariffs.units import ROWS, factor, parse_unit
 
 _BRACKETS = re.compile(r"[(\[【]([^()\[\]【】]*)[)\]】]")
 _BY_ELEMENT = re.compile(r"(?:以)?(?:as )?(?:N|P|O2)计?", re.IGNORECASE)
@@ -41,6 +41,7 @@ _TAILS = (re.compile(r"^(.*?)[\s,:]+(\S+)$"), re.compile(r"^([^/]*)/(\S+)$"))
 _VALUE_LIKE = re.compile(r"[<≤]?\s?-?[0-9][0-9., ]*L?")
 MAX_HEAD_ROWS = 4
 _UNKNOWN = Scale("")
+_LIBRARY_UNITS = frozenset(name for names in ROWS.values() for name in names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def find_tables(grid: Grid, words: Words) -> list[Table]:
         last = tops[number + 1] if number + 1 < len(heads) else len(grid.rows)
         first = _first(grid, head, last, words)
         before = max(tables[-1].first if tables else 0, top - 4)
-        title = " ".join([*_titles(grid, before, top), grid.sheet])
+        title = " ".join(filter(None, [*_titles(grid, before, top), grid.sheet]))
         account = next((account for name, account in words.plants.items() if name in title), "")
         tables.append(Table(top, head, first, last, title, account, _columns(grid, (top, head, first), side_within(title), words)))
     return tables
@@ -261,7 +262,7 @@ def _bare(text: str) -> tuple[str, list[str]]:
         return "", [text]
     for match in _BRACKETS.finditer(text):
         inner = match[1].removeprefix("单位").strip(": ")
-        if unit_key(inner) in UNITS or ("/" in inner and inner != "/"):
+        if unit_key(inner) in UNITS or inner in _LIBRARY_UNITS or ("/" in inner and inner != "/"):
             units.append(inner)
             text = text.replace(match[0], " ")
         elif _BY_ELEMENT.fullmatch(inner) or not inner:

@@ -8,6 +8,7 @@ import io
 import posixpath
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from xml.parsers import expat
@@ -55,7 +56,7 @@ def look_inside(content: bytes, rows: int, columns: int) -> Inside:
                 raise UnreadableError(large=True)
             since_1904, sheets = _book(archive)
             return Inside(since_1904, {name: _marks(archive.read(path), rows, columns) for name, path in sheets.items()})
-    except (zipfile.BadZipFile, KeyError, expat.ExpatError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, KeyError, expat.ExpatError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
         raise UnreadableError from error
 
 
@@ -121,6 +122,8 @@ def _place(walk: _Walk, reference: str) -> None:
             walk.column = (walk.column + 1) * 26 + ord(sign) - 65
     else:
         walk.column += 1
+    if walk.row < 0:
+        raise UnreadableError
     if walk.row >= walk.rows or walk.column >= walk.columns:
         raise UnreadableError(large=True)
 

@@ -27,6 +27,7 @@ from tariffs.units import parse_unit
 
 Bounds = Mapping[str, tuple[Decimal, Decimal, str]]
 _ONE = timedelta(days=1)
+_LOST_ROW = frozenset({"lab-no-date", "lab-not-a-day", "lab-day-unclear", "lab-day-outside", "lab-plant", "lab-quality"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ class _Sheet:
     asked: Asked
     found: Reading
     inside: Mapping[tuple[int, int], tuple[int, int]]
-    rows_of: dict[tuple[str, str, str, date, str], Sample]
+    seen: dict[tuple[str, str, str, date, str], Sample]
+    refused: set[tuple[str, str, str, date]]
+    strangers: set[str] = field(default_factory=set)
 
 
 def read_sheet(content: bytes, file: str, asked: Asked) -> Reading:
@@ -89,6 +92,7 @@ def read_sheet(content: bytes, file: str, asked: Asked) -> Reading:
     grids, problems, warnings = read_grids(content, file)
     found = Reading(problems=problems, warnings=warnings)
     seen: dict[tuple[str, str, str, date, str], Sample] = {}
+    refused: set[tuple[str, str, str, date]] = set()
     without: list[Grid] = []
     tables = 0
     for grid in grids:
@@ -97,13 +101,15 @@ def read_sheet(content: bytes, file: str, asked: Asked) -> Reading:
         if not own and any(cell.text for row in grid.rows for cell in row):
             without.append(grid)
         for table in own:
-            _read_table(_Sheet(grid, table, asked, found, covered(grid), seen))
+            _read_table(_Sheet(grid, table, asked, found, covered(grid), seen, refused))
     if tables:
         found.warnings += [note("lab-no-table", grid, 0, 0, severity="warning") for grid in without]
     elif not found.problems:
         found.problems += [note("lab-no-table", grid, 0, 0) for grid in without] or [Problem("lab-nothing", {}, Where(file))]
     placed = [(one.record, one.cell, place(file, one.sheet, one.row)) for one in found.samples]
-    found.warnings += [*sheetwide.warnings(placed, asked.period, file), *_unbounded(found, asked, file)]
+    if not any(one.code in _LOST_ROW for one in found.problems):
+        found.warnings += sheetwide.gaps(placed, refused, asked.period, file)
+    found.warnings += [*sheetwide.swaps(placed), *_unbounded(found, asked, file)]
     return found
 
 
@@ -133,7 +139,7 @@ def _read_table(sheet: _Sheet) -> None:
         if column.role:
             cell = note("", sheet.grid, table.head, column.index).values["cell"]
             found.headings.append(Heading(cell, column.heading, column.role, column.measure or column.pollutant, column.scale.unit))
-    if table.of("date") is None or not [column for column in table.columns if column.role == "value" and not column.wrong]:
+    if table.of("date") is None or not _values(table):
         if len(found.problems) == start:
             found.problems.append(note("lab-nothing-measured", sheet.grid, table.head, 0))
         return
@@ -149,6 +155,8 @@ def _check_columns(sheet: _Sheet) -> None:
             sheet.found.problems.append(
                 note(column.wrong, grid, table.head, column.index, heading=column.heading, unit=column.unit, measure=column.measure or column.pollutant)
             )
+        elif column.role == "value" and not column.measure and not column.wrong and not table.of("point"):
+            sheet.found.problems.append(note("lab-no-side", grid, table.head, column.index, heading=column.heading))
         elif column.role == "ignored":
             sheet.found.left_out.append(note("lab-left-column", grid, table.head, column.index, heading=column.heading, severity="warning"))
         elif not column.role:
@@ -173,7 +181,7 @@ def _read_row(sheet: _Sheet, row: int) -> None:
     table, grid = sheet.table, sheet.grid
     date_column = table.of("date")
     assert date_column is not None
-    values = [column for column in table.columns if column.role == "value" and not column.wrong]
+    values = _values(table)
     texts = [(index, cell) for index, cell in enumerate(grid.rows[row]) if cell.text or cell.kind in {"formula", "error"}]
     if not texts:
         return
@@ -190,7 +198,6 @@ def _read_row(sheet: _Sheet, row: int) -> None:
         return
     if day.day is None:
         sheet.found.problems.append(note(day.wrong, grid, row, date_column.index, value=day_cell.text, period=_span(sheet.asked.period)))
-        return
     who = _who(sheet, row)
     if who is None:
         return
@@ -199,18 +206,23 @@ def _read_row(sheet: _Sheet, row: int) -> None:
     sample = (_text(sheet, row, sample_column.index) if sample_column else "") or day.clock
     repeated: list[tuple[Column, Sample]] = []
     for column in measured:
-        made = _read_cell(sheet, row, column, (account, point, side, quality, day.day, sample))
-        if made is None:
+        made = _read_cell(sheet, row, column, (account, point, side, quality, day.day or sheet.asked.period[0], sample))
+        if made is None or day.day is None:  # a row without its day is still looked through
             continue
         key = (made.record.account, point, made.record.measure, day.day, sample)
-        if key in sheet.rows_of:
-            repeated.append((column, sheet.rows_of[key]))
+        if key in sheet.seen:
+            repeated.append((column, sheet.seen[key]))
             continue
-        sheet.rows_of[key] = made
+        sheet.seen[key] = made
         sheet.found.samples.append(made)
     if repeated:
         first = repeated[0][1]
         sheet.found.problems.append(note("lab-day-twice", grid, row, date_column.index, day=day.day, first=first.cell, count=len(repeated)))
+
+
+def _values(table: Table) -> list[Column]:
+    """The columns that can be read: with a measure, or with rows that say the side."""
+    return [column for column in table.columns if column.role == "value" and not column.wrong and (column.measure or table.of("point"))]
 
 
 def _holds(cell: Cell) -> bool:
@@ -234,7 +246,9 @@ def _who(sheet: _Sheet, row: int) -> tuple[str, str, str, str] | None:
         name = _text(sheet, row, column.index)
         account = asked.words.plants.get(name, name)
         if not name or (asked.plant and account != asked.plant and name not in asked.words.plants):
-            sheet.found.problems.append(note("lab-plant", sheet.grid, row, column.index, name=name, plant=asked.plant))
+            if name not in sheet.strangers:
+                sheet.strangers.add(name)
+                sheet.found.problems.append(note("lab-plant", sheet.grid, row, column.index, name=name, plant=asked.plant))
             return None
     if column := table.of("point"):
         name = _text(sheet, row, column.index)
@@ -258,6 +272,7 @@ def _read_cell(sheet: _Sheet, row: int, column: Column, known: tuple[str, str, s
     wrong = read.wrong or _wrong(sheet, row, column, read.value, measure)
     account = column.account or account
     if wrong:
+        sheet.refused.add((account, point, measure, day))
         low, high, unit = sheet.asked.bounds.get(measure, (Decimal(0), Decimal(0), ""))
         values: dict[str, Any] = {
             "value": cell.text,
@@ -293,7 +308,7 @@ def _wrong(sheet: _Sheet, row: int, column: Column, value: Decimal | None, measu
     if value is None:
         return ""
     merged = next((one for one in sheet.grid.merged if one[0] <= row <= one[2] and one[1] <= column.index <= one[3]), None)
-    if merged and not _within_a_day(sheet, merged):
+    if merged and ((row, column.index) != merged[:2] or not _within_a_day(sheet, merged)):
         return "lab-merged-value"
     if not measure:
         return "lab-no-side"

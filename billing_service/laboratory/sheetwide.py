@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date, timedelta
 
 from tariffs.errors import Problem, Where
@@ -13,16 +13,13 @@ Placed = tuple[UsageRecord, str, Where]
 Days = tuple[date, ...]
 
 
-def warnings(samples: Sequence[Placed], period: tuple[date, date], file: str) -> list[Problem]:
-    """Gaps by account and point, then swaps by account."""
-    return [*_gaps(samples, period, file), *_swaps(samples)] if samples else []
-
-
-def _gaps(samples: Sequence[Placed], period: tuple[date, date], file: str) -> Iterable[Problem]:
-    """Every measure that has a value on some day should have one on each; measures with the same gap are told together."""
+def gaps(samples: Sequence[Placed], refused: Collection[tuple[str, str, str, date]], period: tuple[date, date], file: str) -> Iterable[Problem]:
+    """Every measure that has a value on some day should have one on each; what was ``refused`` is no gap. Measures with the same gap are told together."""
     days: dict[tuple[str, str, str], set[date]] = defaultdict(set)
     for record, *_ in samples:
         days[record.account, record.point, record.measure].add(record.start)
+    for account, point, measure, day in refused:
+        days[account, point, measure].add(day)
     every = [period[0] + timedelta(days=number) for number in range((period[1] - period[0]).days)]
     same: dict[tuple[str, str, Days], list[str]] = defaultdict(list)
     for (account, point, measure), there in days.items():
@@ -44,7 +41,7 @@ def _listed(days: Days) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]} … {run[-1]}" for run in runs)
 
 
-def _swaps(samples: Sequence[Placed]) -> Iterable[Problem]:
+def swaps(samples: Sequence[Placed]) -> Iterable[Problem]:
     """A day on which every pollutant measured on both sides leaves stronger than it came; at least two of them."""
     sides: dict[tuple[str, str, date], dict[str, dict[str, UsageRecord]]] = defaultdict(lambda: defaultdict(dict))
     places: dict[tuple[str, str, date], Placed] = {}

@@ -12,7 +12,7 @@ from tariffs.money import EXACT, read_number
 
 #: A double keeps 15 digits of a decimal; one that needs more was computed, not written.
 MAX_DIGITS = 15
-_NUMBER = r"(-?(?:[0-9]{1,3}(?:[, ][0-9]{3})+|[0-9]+)(?:\.[0-9]+)?)"
+_NUMBER = r"(-?[0-9]+(?:[, ][0-9]+)*(?:\.[0-9]+)?)"
 _UNIT = r"\s?([^\s0-9.,()<>-][^()<>]*)?"
 _PLAIN = re.compile(_NUMBER + _UNIT)
 _BELOW = re.compile(r"(?:(?:nd|n\.d\.?|未检出)\s?\(?\s?<?|<)\s?" + _NUMBER + _UNIT + r"\s?\)?", re.IGNORECASE)
