@@ -171,6 +171,35 @@ def run(
             screens.ran(out, outcome, locale)
 
 
+@app.command(help=_help("settle"))
+def settle(
+    plant: Annotated[str, typer.Option("--plant", help=_help("plant"))],
+    period: Annotated[str, typer.Option("--period", help=_help("settle-period"))],
+    known: Annotated[str, typer.Option("--known", help=_help("known"), show_default=False)] = "",
+    folder: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help=_help("output"), show_default=False)] = None,
+    db: Db = "",
+    rules: Rules = None,
+    user: As = "",
+    as_json: Json = False,
+    locale: Locale = _LOCALE,
+) -> None:
+    from billing_service.documents.settlement import write_settlements
+    from billing_service.settling import settle as use_case
+
+    settings = _settings(db, rules, user, locale)
+    span = _month_or_year(period, locale)
+    day = _day(known, "--known", locale) if known else None
+    with _door(settings, as_json) as (engine, out), _progress(locale) as progress:
+        outcome = use_case(engine, settings, plant, span, day, runs.clock(), progress)
+        where = folder or Path("out") / outcome.id
+        with connect.reading(engine) as conn:
+            files = write_settlements(conn, settings.utility, outcome.id, where) if outcome.id else []
+        if as_json:
+            _print({name: getattr(outcome, name) for name in outcome.__slots__} | {"folder": str(where) if files else "", "files": files})
+        else:
+            screens.settled(out, outcome, where, files, locale)
+
+
 @app.command(help=_help("review"))
 def review(run: Run = "", db: Db = "", user: As = "", limit: Limit = 3, as_json: Json = False, locale: Locale = _LOCALE) -> None:
     settings = _settings(db, None, user, locale)
@@ -319,6 +348,15 @@ def _day(value: str, name: str, locale: str) -> date:
     if found is None:
         raise typer.BadParameter(text("problem.not-a-date", locale, column=name, value=value))
     return found
+
+
+def _month_or_year(value: str, locale: str) -> tuple[date, date]:
+    """``2024-03``, or ``2024`` for the final settlement."""
+    if re.fullmatch(r"\d{4}", value, re.ASCII) and 0 < int(value) < date.max.year:
+        return date(int(value), 1, 1), date(int(value) + 1, 1, 1)
+    if not re.fullmatch(r"\d{4}-\d{2}", value, re.ASCII):
+        raise typer.BadParameter(text("say.bad-settle-period", locale, value=value))
+    return _period(value, "", "", locale)
 
 
 def _period(month: str, start: str, end: str, locale: str) -> tuple[date, date]:

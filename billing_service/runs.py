@@ -65,13 +65,16 @@ def run_in(conn: Connection, settings: Settings, period: Period, known: date | N
     claimed = store.claimed(conn, utility, start, end)
     rows = [row for row in ledger.contracts_of(conn, utility, start, end, known) if scope is None or row.account == scope.account]
     terms, parked = contracts.in_force(rows, period)
-    terms, overlapping = contracts.without_overlap(terms, claimed, period)
-    parked += overlapping
+    if scope is None:
+        terms, overlapping = contracts.without_overlap(terms, claimed, period)
+        parked += overlapping
     loaded, unusable = _versions(conn, settings, terms, period, known)
     parked += unusable
     read, all_terms = {tariff: measures(version) for tariff, version in loaded.items()}, terms
     if scope is not None:
         loaded, terms = scope.due(loaded, terms, period)
+        terms, overlapping = contracts.without_overlap(terms, claimed, period)
+        parked += overlapping
     records = gather(conn, utility, period, loaded.values(), scope.account if scope else "")
     if any(reads_issued(version) for version in loaded.values()):
         records = replace(records, settled=_settled(conn, utility, period, {one.account for one in terms}))
@@ -309,8 +312,10 @@ def _in_state(conn: Connection, utility: str, run: str, state: str, action: str)
 
 
 def period_name(period: Period) -> str:
-    """``2026-10`` for a whole month, else both ends."""
+    """``2026-10`` for a whole month, ``2026`` for a whole year, else both ends."""
     start, end = period
+    if (start.month, start.day, end.month, end.day) == (1, 1, 1, 1) and end.year == start.year + 1:
+        return f"{start:%Y}"
     whole = start.day == 1 and end.day == 1 and (end.year * 12 + end.month) - (start.year * 12 + start.month) == 1
     return f"{start:%Y-%m}" if whole else f"{start}_{end}"
 

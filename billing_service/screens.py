@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -119,6 +120,19 @@ def ran(out: Console, outcome: Outcome, locale: str) -> None:
     if outcome.parked:
         tell(out, "say.parked", locale, count=outcome.parked, run=outcome.id)
     if outcome.invoices or outcome.differences:
+        tell(out, "say.next-review", locale, run=outcome.id)
+
+
+def settled(out: Console, outcome: Outcome, folder: Path, files: Sequence[str], locale: str) -> None:
+    """What a settlement gave, and where to read it."""
+    if not outcome.invoices and not outcome.differences:
+        tell(out, "say.nothing-to-settle", locale, unchanged=outcome.unchanged, waiting=outcome.waiting)
+    else:
+        tell(out, "say.settled", locale, run=outcome.id, settlements=outcome.invoices, differences=outcome.differences)
+    if outcome.parked:
+        tell(out, "say.parked", locale, count=outcome.parked, run=outcome.id)
+    if files:
+        tell(out, "say.settlement-files", locale, folder=folder, files=", ".join(files))
         tell(out, "say.next-review", locale, run=outcome.id)
 
 

@@ -54,7 +54,7 @@ def filled(who: Reader, rating: Rating) -> Iterator[str]:
     days: dict[tuple[str, str], list[str]] = {}
     for rated in rating.rows:
         for name, how in rated.row.filled.items():
-            days.setdefault((name, how), []).append(_day(rated.row))
+            days.setdefault((name, how), []).append(day(rated.row))
     for (name, how), found in sorted(days.items()):
         said = {"name": called(who, name), "how": say(f"report.fill.{how}", who.locale)}
         yield say("report.filled", who.locale, **said, count=len(found), days=say("step.separator", who.locale).join(found))
@@ -72,7 +72,7 @@ def table(who: Reader, rating: Rating) -> tuple[Cells, list[Cells]]:
     for rated in rating.rows:
         amounts = {line.charge.full_name: line.amount for line in rated.lines}
         cells = [_cell(rated, item.full_name) for item in inputs] + [_shown(amounts.get(charge.full_name)) for charge in charges]
-        found.append((_day(rated.row), *cells))
+        found.append((day(rated.row), *cells))
     return (say("report.day", who.locale), *heads), found
 
 
@@ -101,7 +101,7 @@ def _shown(value: Decimal | None) -> str:
     return "" if value is None else show(value)
 
 
-def _day(row: Row) -> str:
+def day(row: Row) -> str:
     """One day, or first and last, and the point where there is one."""
     last = row.end - timedelta(days=1)
     span = f"{row.start}" if last <= row.start else f"{row.start} … {last}"

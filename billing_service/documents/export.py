@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from billing_service.documents.invoice import assemble, kept_versions, money
+from billing_service.documents.settlement import write_settlements
 from billing_service.documents.workbook import Sheet, write
 from billing_service.messages import stored_label, text
 from billing_service.problems import stored
@@ -48,7 +49,8 @@ def export(conn: Connection, utility: str, review: Review, folder: Path, locale:
     summary = Sheet("summary", TOTALS, [total_cells(row) for row in review.totals])
     write(folder / "run.xlsx", [(text(f"sheet.{sheet.name}", locale), sheet) for sheet in (summary, *sheets.values())], MONEY, locale)
     written = _write_invoices(conn, utility, run, found, folder / "invoices", progress)
-    return Exported(folder, ("run.xlsx", "invoices.csv", "lines.csv", "exceptions.csv"), written)
+    settled = [f"settlements/{name}" for name in write_settlements(conn, utility, run, folder / "settlements")]
+    return Exported(folder, ("run.xlsx", "invoices.csv", "lines.csv", "exceptions.csv", *settled), written)
 
 
 def _write_invoices(conn: Connection, utility: str, run: str, found: Sequence[Any], folder: Path, progress: Callable[[str, int, int], None]) -> int:

@@ -18,11 +18,12 @@ _EXACT_DIGITS = 15  # what a double holds
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """A table to be written; ``columns`` are its machine names."""
+    """A table to be written; ``columns`` are its machine names, ``heads`` what stands above them where that is not in the catalogue."""
 
     name: str
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
+    heads: Sequence[str] = ()
 
 
 def write(path: Path, sheets: Sequence[tuple[str, Sheet]], money_columns: Collection[str], locale: str) -> None:
@@ -33,8 +34,8 @@ def write(path: Path, sheets: Sequence[tuple[str, Sheet]], money_columns: Collec
             tab = book.add_worksheet(title)
             tab.freeze_panes(1, 0)
             tab.set_column(0, len(sheet.columns) - 1, 16)
-            for at, name in enumerate(sheet.columns):
-                tab.write_string(0, at, text(f"column.{name}", locale), head)
+            for at, words in enumerate(sheet.heads or [text(f"column.{name}", locale) for name in sheet.columns]):
+                tab.write_string(0, at, words, head)
             for down, row in enumerate(sheet.rows, 1):
                 for at, (name, cell) in enumerate(zip(sheet.columns, row, strict=True)):
                     _write_cell(tab, down, at, cell, amount if name in money_columns else None)
