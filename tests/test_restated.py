@@ -133,10 +133,7 @@ CASES = [
 ]  # fmt: skip
 
 
-PARAMETERS = [
-    pytest.param(case, id=f"{case.tariff}@{case.on}")
-    for case in CASES
-]
+PARAMETERS = [pytest.param(case, id=f"{case.tariff}@{case.on}") for case in CASES]
 
 
 def _number(random: Random, item: Input, marks: Sequence[Decimal], most: Decimal) -> Decimal:
