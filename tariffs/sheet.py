@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tariffs.messages import label
 from tariffs.messages import text as say
-from tariffs.model import Charge, Input, Value, Version
+from tariffs.model import Charge, Evidence, Input, Value, Version
 from tariffs.money import show
 from tariffs.report import aligned, head
 
@@ -21,6 +21,11 @@ def text(version: Version, locale: str = "en") -> str:
     period = say("sheet.period", locale, period=every, direction=say(f"sheet.{version.direction}", locale), currency=version.currency)
     parts = [[label(version.title, locale, version.tariff), *(f"  {line}" for line in head(version, locale)), f"  {period}"]]
     parts.append([say("report.facts", locale), *aligned([("  " + a, b, c) for a, b, c in _inputs(version, locale)])])
+    if version.stage is not None:
+        rows = [("  " + a, b, c) for a, b, c in _numbers(version.stage.inputs, locale)]
+        parts.append([say(f"sheet.stage.{version.stage.grain}", locale), *aligned(rows)])
+        for charges in _families(version.stage.charges):
+            parts[-1] += [f"  {line}" for line in _charge(charges, locale)]
     if version.values:
         parts.append([say("sheet.values", locale), *aligned([("  " + a, b, c) for a, b, c in _values(version, locale)])])
     if version.requires:
@@ -30,7 +35,7 @@ def text(version: Version, locale: str = "en") -> str:
             parts[-1].append("  " + _with_clause(condition, require.clause, locale))
             parts[-1].append("    " + say("sheet.else", locale, say=label(require.say, locale, "-")))
     parts.append([say("report.lines", locale)])
-    for charges in _families(version):
+    for charges in _families(version.charges):
         parts[-1] += [f"  {line}" for line in _charge(charges, locale)]
     if version.assumptions:
         parts.append([say("report.assumptions", locale), *(f"  - {label(words, locale)}" for words in version.assumptions)])
@@ -42,7 +47,11 @@ def _inputs(version: Version, locale: str) -> Iterator[_Row]:
         yield choice.name, say("sheet.choice", locale), label(choice.label, locale)
         for member, words in choice.members.items():
             yield f"  {member}", "", label(words, locale)
-    for item in version.inputs:
+    yield from _numbers(version.inputs, locale)
+
+
+def _numbers(inputs: Iterable[Input], locale: str) -> Iterator[_Row]:
+    for item in inputs:
         unit = f" {item.type.unit}" if item.type.unit.powers else ""
         limits = say("sheet.limits", locale, low=show(item.type.low), high=show(item.type.high), unit=unit, step=show(item.type.grid))
         yield item.full_name, limits, " ".join(part for part in (label(item.label, locale), _collected(item, locale)) if part)
@@ -52,8 +61,22 @@ def _collected(item: Input, locale: str) -> str:
     """How usage records become this fact; nothing for what a contract states."""
     if item.collect is None:
         return ""
+    if item.collect.of:
+        said = {"of": item.collect.of, "weight": item.collect.weight, "count": item.collect.count}
+        return say("sheet.from-stage", locale, how=say(f"report.collect.{item.collect.how}", locale, **said))
     how = say(f"sheet.collect.{item.collect.how}", locale, count=item.collect.count, weight=item.collect.weight)
-    return say("sheet.measured", locale, how=how)
+    return say("sheet.measured", locale, how=say("step.separator", locale).join([how, *_evidence(item.collect.evidence, locale)]))
+
+
+def _evidence(rule: Evidence, locale: str) -> Iterator[str]:
+    """What may stand in, where the rule says so."""
+    if rule.below_limit:
+        yield say(f"report.fill.{rule.below_limit}", locale)
+    if rule.fill != "refuse":
+        how = say(f"report.fill.{rule.fill}", locale) + (f" ({show(rule.value)})" if rule.value is not None else "")
+        yield say("sheet.missing", locale, how=how, count=rule.at_most)
+    if rule.samples:
+        yield say("sheet.samples", locale, count=rule.samples)
 
 
 def _values(version: Version, locale: str) -> Iterator[_Row]:
@@ -72,10 +95,10 @@ def _cell(value: Value, key: tuple[str, ...]) -> str:
     return ", ".join(show(number) for number in value.cells[key]) + unit
 
 
-def _families(version: Version) -> list[list[Charge]]:
+def _families(charges: Iterable[Charge]) -> list[list[Charge]]:
     """Charges as the file states them: the members of a family together."""
     found: dict[str, list[Charge]] = {}
-    for charge in version.charges:
+    for charge in charges:
         found.setdefault(charge.name, []).append(charge)
     return list(found.values())
 
@@ -130,20 +153,28 @@ def as_json(version: Version) -> dict[str, Any]:
             for value in version.values
         ],
         "requires": [{"that": r.that.text, "when": r.when.text if r.when else None, "say": dict(r.say), "clause": r.clause} for r in version.requires],
-        "charges": [
-            {
-                "name": charge.full_name,
-                "key": list(charge.key),
-                "kind": charge.kind,
-                "label": dict(charge.label),
-                "clause": charge.clause,
-                "when": charge.when.text if charge.when else None,
-                "formula": charge.text.strip(),
-                "unit": str(charge.formula.type.unit),
-            }
-            for charge in version.charges
-        ],
+        "charges": [_charge_json(charge) for charge in version.charges],
+        "stage": None
+        if version.stage is None
+        else {
+            "grain": version.stage.grain,
+            "inputs": [_input_json(item) for item in version.stage.inputs],
+            "charges": [_charge_json(charge) for charge in version.stage.charges],
+        },
         "assumptions": [dict(words) for words in version.assumptions],
+    }
+
+
+def _charge_json(charge: Charge) -> dict[str, Any]:
+    return {
+        "name": charge.full_name,
+        "key": list(charge.key),
+        "kind": charge.kind,
+        "label": dict(charge.label),
+        "clause": charge.clause,
+        "when": charge.when.text if charge.when else None,
+        "formula": charge.text.strip(),
+        "unit": str(charge.formula.type.unit),
     }
 
 
@@ -156,5 +187,6 @@ def _input_json(item: Input) -> dict[str, Any]:
         "min": show(kind.low),
         "max": show(kind.high),
         "collect": item.collect.how if item.collect else None,
+        "of": item.collect.of if item.collect else "",
         "label": dict(item.label),
     }
