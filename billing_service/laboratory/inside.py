@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from xml.parsers import expat
 
 MAX_UNPACKED = 200_000_000
+MAX_CELLS = 400_000
 _REFERENCE = re.compile(r"([A-Z]{1,3})([0-9]{1,7})", re.ASCII)
 
 
@@ -39,6 +40,7 @@ class _Walk:
 
     rows: int
     columns: int
+    cells: int = 0
     marks: dict[tuple[int, int], str] = field(default_factory=dict)
     row: int = -1
     column: int = -1
@@ -49,7 +51,7 @@ class _Walk:
 
 
 def look_inside(content: bytes, rows: int, columns: int) -> Inside:
-    """UnreadableError where it is no workbook, unpacks too far, or has a cell beyond ``rows`` or ``columns``."""
+    """UnreadableError where it is no workbook, unpacks too far, or has a cell beyond ``rows`` or ``columns``, or more than MAX_CELLS."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(one.file_size for one in archive.infolist()) > MAX_UNPACKED:
@@ -124,7 +126,8 @@ def _place(walk: _Walk, reference: str) -> None:
         walk.column += 1
     if walk.row < 0:
         raise UnreadableError
-    if walk.row >= walk.rows or walk.column >= walk.columns:
+    walk.cells += 1
+    if walk.row >= walk.rows or walk.column >= walk.columns or walk.cells > MAX_CELLS:
         raise UnreadableError(large=True)
 
 
