@@ -29,6 +29,8 @@ SUITE = [
         "test_differential",
         "test_rate",
         "test_collect",
+        "test_stage",
+        "test_evidence",
         "test_packs",
     )
 ]
@@ -103,6 +105,20 @@ FAULTS = [
     Fault("gather.py", "largest = sorted(values, reverse=True)[: how.count]", "largest = sorted(values)[: how.count]"),
     Fault("collect.py", "found: Mask = (end > work.period[0]) & (end <= work.period[1])", "found: Mask = (end >= work.period[0]) & (end < work.period[1])"),
     Fault("collect.py", "kept[targets[targets >= 0]] = False", "kept[targets[targets >= 0]] = True"),
+    # stages: rows, what stands in, what is collected; in either evaluator
+    Fault("rows.py", "last = last if value is None else value", "last = value or last"),
+    Fault("rows.py", "if count > rule.at_most:", "if count >= rule.at_most:"),
+    Fault("rows.py", "if gaps:", "if len(gaps) > 1:"),
+    Fault("derive.py", "return numbers[-1]", "return numbers[0]"),
+    Fault("derive.py", "numbers = sorted(numbers, reverse=True)[: how.count]", "numbers = numbers[: how.count]"),
+    Fault("derive.py", "numbers = [EXACT.multiply(number, how.factor) for _, number in having]", "numbers = [number for _, number in having]"),
+    Fault("gather.py", '"half": Decimal("0.5")', '"half": Decimal("0.05")'),
+    Fault("fills.py", "inside = (last >= 0) & (group[last] == group)", "inside = last >= 0"),
+    Fault("fills.py", "over = np.flatnonzero(gaps > rule.at_most)", "over = np.flatnonzero(gaps >= rule.at_most)"),
+    Fault("stages.py", "having = having & alive", "having = alive"),
+    Fault("stages.py", "values[split.order[split.starts + split.sizes - 1]]", "values[split.order[split.starts]]"),
+    Fault("stages.py", "wrong |= (have > 0) & (have != need)", "wrong |= have > need"),
+    Fault("groups.py", "sign = np.where(weights < 0, -1, 1)", "sign = 1"),
     Fault("groups.py", 'order = np.argsort(-values, kind="stable")', 'order = np.argsort(values, kind="stable")'),
 ]
 

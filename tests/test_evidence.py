@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from decimal import Decimal as D
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -177,6 +176,15 @@ def test_each_way_to_collect_from_the_stage(how: str, expected: str) -> None:
     assert rule.rate(frame, stage=rows, period=FIVE)["total"] == [rating.total]
 
 
+@pytest.mark.parametrize(("mode", "expected"), [("up", "40.1"), ("down", "40"), ("half_up", "40.1"), ("ceiling", "40.1"), ("floor", "40")])
+def test_weights_below_zero_weigh_like_their_size(mode: str, expected: str) -> None:
+    body = BODY.format(cod=MEAN, strength=f"weighted_mean, weight: stage.owed, mode: {mode}", empty=", empty: 0")
+    rule = parse(body.replace("  charges:\n", '  charges:\n    owed: {unit: m3, formula: "0 - flow"}\n', 1), period="any")
+    rows = {name: [row[name] for row in ROWS] for name in ("flow", "cod")} | {"account": ["a"] * 5, "start": [FIVE[0] + timedelta(days=i) for i in range(5)]}
+    assert rule.explain(stage=ROWS, period=FIVE)["adder_fee"] == D(expected)  # 24030 / 600 = 40.05
+    assert rule.rate({"account": ["a"]}, stage=rows, period=FIVE)["adder_fee"] == [D(expected)]
+
+
 def test_no_row_that_has_it_is_missing_or_what_the_rule_says() -> None:
     clean = [{**row, "cod": 10} for row in ROWS]
     assert version().explain(stage=clean, period=FIVE)["deduction"] == 0
@@ -287,9 +295,3 @@ def test_the_facts_of_an_explanation_give_it_again() -> None:
     rating = rule.explain(stage=ROWS, period=FIVE)
     stored = json.loads(json.dumps(rating.as_json()))
     assert rule.explain(stored["facts"], period=FIVE) == rating
-
-
-def test_the_page_on_stages_shows_a_version_that_checks() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "stage.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    assert parse(block).model.stage is not None

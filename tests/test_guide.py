@@ -84,6 +84,12 @@ def test_a_complete_pack_is_one(block: Block) -> None:
     assert parse(block.text).warnings == ()
 
 
+def test_the_page_on_stages_shows_a_version_that_checks() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", (GUIDE.parent / "stage.md").read_text(encoding="utf-8"), re.DOTALL)
+    head = "language: 1\ntitle: {en: trial}\nstatus: illustrative\nsource: {document: trial}\ncurrency: CNY\ndirection: payable\nperiod: month\n"
+    assert parse(head + block).model.stage is not None
+
+
 @pytest.mark.parametrize("block", quotations(), ids=lambda block: f"line {block.line}")
 def test_a_quotation_stands_in_the_file_it_names(block: Block) -> None:
     first, _, quoted = block.text.partition("\n")
