@@ -149,6 +149,8 @@ def _sheets(book: Any, inside: Inside, file: str) -> tuple[list[Grid], list[Prob
         if about.visible != SheetVisibleEnum.Visible:
             warnings.append(replace(problem("lab-hidden-sheet", file, sheet=about.name), severity="warning"))
             continue
+        if about.name in inside.hiding:
+            warnings.append(replace(problem("lab-hidden-part", file, sheet=about.name), severity="warning"))
         sheet = book.get_sheet_by_index(number)
         marks = inside.marks.get(about.name, {})
         rows = [[_cell(value) for value in row] for row in sheet.to_python(skip_empty_area=False)] if sheet.start else []

@@ -123,7 +123,7 @@ def _top(grid: Grid, head: int, words: Words) -> int:
 
 
 def _says_group(text: str, words: Words) -> bool:
-    return bool(text) and (bool(side_of(text)) or text in words.plants or (key(text) in words.columns) or bool(measure_of(_bare(text)[0])[0]))
+    return bool(text) and (bool(_side(text)) or text in words.plants or (key(text) in words.columns) or bool(measure_of(_bare(text)[0])[0]))
 
 
 def _first(grid: Grid, head: int, last: int, words: Words) -> int:
@@ -190,7 +190,7 @@ def _parts(grid: Grid, rows: Sequence[int], width: int, inside: dict[tuple[int, 
         for index in range(width):
             own = at(grid.rows, *inside.get((row, index), (row, index))).text
             if own:
-                carried = own if side_of(own) or own in words.plants else ""
+                carried = own if _side(own) or own in words.plants else ""
             text = own or carried
             if text and text not in [part.text for part in found[index]]:
                 found[index].append(_Part(text, bool(own)))
@@ -206,8 +206,10 @@ def _column(index: int, parts: list[_Part], side: str, words: Words) -> Column:
     named = [part for part in direct if part.text not in words.plants]
     bare, units, limit = _read_heading([part.text for part in named])
     meaning = _meaning(words, heading, [part.text for part in direct], bare)
-    own_side = next((side_of(part.text) for part in parts if side_of(part.text)), side)
-    direct_side = next((side_of(part.text) for part in direct if side_of(part.text)), "")
+    if not units:
+        units = [unit for part in parts if not part.direct for unit in _bare(part.text)[1]]
+    own_side = next((_side(part.text) for part in parts if _side(part.text)), side)
+    direct_side = next((_side(part.text) for part in direct if _side(part.text)), "")
     means = meaning.means
     if not means:
         names = [text for text in bare if not side_of(text)]
@@ -215,7 +217,7 @@ def _column(index: int, parts: list[_Part], side: str, words: Words) -> Column:
         if role:
             return Column(index, role, heading, account=account)
         if not names or any(is_unread(text) for text in names):
-            return Column(index, "ignored" if names else "unknown", heading)
+            return Column(index, "ignored", heading) if names else Column(index, "unknown", heading, wrong="lab-unknown-column")
         pollutant, said = next((pair for text in (*names, "".join(names)) if (pair := measure_of(text, own_side))[0]), ("", ""))
         if not pollutant or (pollutant in PLAIN and direct_side == "outflow"):
             return Column(index, "unknown", heading, wrong="lab-unknown-column")
@@ -261,7 +263,7 @@ def _bare(text: str) -> tuple[str, list[str]]:
     if unit_key(text) in UNITS and key(text) not in POLLUTANTS["pH"]:
         return "", [text]
     for match in _BRACKETS.finditer(text):
-        inner = match[1].removeprefix("单位").strip(": ")
+        inner = match[1].removeprefix("单位").strip(":,; ")
         if unit_key(inner) in UNITS or inner in _LIBRARY_UNITS or ("/" in inner and inner != "/"):
             units.append(inner)
             text = text.replace(match[0], " ")
@@ -274,6 +276,11 @@ def _bare(text: str) -> tuple[str, list[str]]:
             text = tail[1]
             break
     return text.strip(), units
+
+
+def _side(text: str) -> str:
+    """The side a cell of a heading says, its unit aside: ``进水水质(mg/L)``."""
+    return side_of(_bare(text)[0])
 
 
 def _value(column: Column, units: Sequence[str], limit: tuple[str, str] | None, meaning: Meaning) -> Column:

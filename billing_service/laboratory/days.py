@@ -20,12 +20,12 @@ _WEEKDAY = re.compile(r"\s*\(?(?:星期|周)[一二三四五六日天]\)?$")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A day and the clock beside it, or the code of what is wrong. ``bare``: the month was not written, only the period says it."""
+    """A day and the clock beside it, or the code of what is wrong. ``loose``: ``10.1``, which was 10.10 where a spreadsheet took it for a number."""
 
     day: date | None
     clock: str = ""
     wrong: str = ""
-    bare: bool = False
+    loose: bool = False
 
 
 def read_day(cell: Cell, period: Period, *, since_1904: bool = False) -> Found:
@@ -58,9 +58,10 @@ def _text(text: str, clock: str, period: Period) -> Found:
         year, one, other = int(match[3]), int(match[1]), int(match[2])
         return _only({_made(year, one, other), _made(year, other, one)}, clock, period)
     if match := _MONTH_DAY.fullmatch(text):
-        return _only({_made(year, int(match[1]), int(match[2])) for year in _years(period)}, clock, period)
+        loose = "." in text and match[2] in {"1", "2", "3"}
+        return _only({_made(year, int(match[1]), int(match[2])) for year in _years(period)}, clock, period, loose=loose)
     if match := _DAY.fullmatch(text):
-        return _only({_made(year, month, int(match[1])) for year, month in _months(period)}, clock, period, bare=True)
+        return _only({_made(year, month, int(match[1])) for year, month in _months(period)}, clock, period)
     return Found(None, wrong="lab-not-a-day")
 
 
@@ -80,12 +81,12 @@ def _number(text: str, period: Period, *, since_1904: bool) -> Found:
     return _text(text, "", period)
 
 
-def _only(days: set[date | None], clock: str, period: Period, *, bare: bool = False) -> Found:
+def _only(days: set[date | None], clock: str, period: Period, *, loose: bool = False) -> Found:
     """The one reading that lies in the period."""
     real = {day for day in days if day is not None}
     inside = {day for day in real if period[0] <= day < period[1]}
     if len(inside) == 1:
-        return Found(inside.pop(), clock, bare=bare)
+        return Found(inside.pop(), clock, loose=loose)
     return Found(None, wrong="lab-day-unclear" if inside else "lab-day-outside" if real else "lab-not-a-day")
 
 

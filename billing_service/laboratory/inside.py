@@ -28,10 +28,11 @@ class UnreadableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """``marks``: sheet -> (row, column) from 0 -> ``formula`` or ``error``."""
+    """``marks``: sheet -> (row, column) from 0 -> ``formula`` or ``error``. ``hiding``: sheets with hidden rows or columns."""
 
     since_1904: bool
     marks: Mapping[str, Mapping[tuple[int, int], str]]
+    hiding: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -48,6 +49,7 @@ class _Walk:
     formula: bool = False
     value: bool = False
     in_value: bool = False
+    hiding: bool = False
 
 
 def look_inside(content: bytes, rows: int, columns: int) -> Inside:
@@ -57,8 +59,9 @@ def look_inside(content: bytes, rows: int, columns: int) -> Inside:
             if sum(one.file_size for one in archive.infolist()) > MAX_UNPACKED:
                 raise UnreadableError(large=True)
             since_1904, sheets = _book(archive)
-            return Inside(since_1904, {name: _marks(archive.read(path), rows, columns) for name, path in sheets.items()})
-    except (zipfile.BadZipFile, KeyError, expat.ExpatError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
+            walks = {name: _walk(archive.read(path), rows, columns) for name, path in sheets.items()}
+            return Inside(since_1904, {name: walk.marks for name, walk in walks.items()}, frozenset(name for name, walk in walks.items() if walk.hiding))
+    except (zipfile.BadZipFile, expat.ExpatError, LookupError, NotImplementedError, RuntimeError, EOFError, OSError, ValueError, zlib.error) as error:
         raise UnreadableError from error
 
 
@@ -85,10 +88,11 @@ def _book(archive: zipfile.ZipFile) -> tuple[bool, dict[str, str]]:
     return since_1904[0], found
 
 
-def _marks(content: bytes, rows: int, columns: int) -> dict[tuple[int, int], str]:
+def _walk(content: bytes, rows: int, columns: int) -> _Walk:
     walk = _Walk(rows, columns)
 
     def start(name: str, attributes: dict[str, str]) -> None:
+        walk.hiding = walk.hiding or (_local(name) in {"row", "col"} and attributes.get("hidden", "") in {"1", "true"})
         match _local(name):
             case "row":
                 walk.row, walk.column = int(attributes.get("r", walk.row + 2)) - 1, -1
@@ -113,7 +117,7 @@ def _marks(content: bytes, rows: int, columns: int) -> dict[tuple[int, int], str
         walk.value = walk.value or (walk.in_value and bool(data.strip()))
 
     _parse(content, start, end, text)
-    return walk.marks
+    return walk
 
 
 def _place(walk: _Walk, reference: str) -> None:

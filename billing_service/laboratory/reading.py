@@ -6,7 +6,7 @@ Nothing is dropped without a word: what is not read (totals, notes, columns that
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,7 +17,7 @@ from billing_service.laboratory.columns import Column, Table, find_tables
 from billing_service.laboratory.days import Period, names_other_month, read_day
 from billing_service.laboratory.mapping import Words
 from billing_service.laboratory.values import read_value
-from billing_service.laboratory.words import NO_VALUE, QUALITIES, TOTALS, side_of
+from billing_service.laboratory.words import NO_VALUE, NOT_FOUND, QUALITIES, TOTALS, side_of
 from billing_service.store.tables import USAGE_PLACES
 from billing_service.store.types import scale as stored
 from tariffs.errors import Problem, Where
@@ -85,6 +85,7 @@ class _Sheet:
     seen: dict[tuple[str, str, str, date, str], Sample]
     refused: set[tuple[str, str, str, date]]
     strangers: set[str] = field(default_factory=set)
+    latest: date = date.min
 
 
 def read_sheet(content: bytes, file: str, asked: Asked) -> Reading:
@@ -161,6 +162,10 @@ def _check_columns(sheet: _Sheet) -> None:
             sheet.found.left_out.append(note("lab-left-column", grid, table.head, column.index, heading=column.heading, severity="warning"))
         elif not column.role:
             filled = next((row for row in body if at(grid.rows, row, column.index).kind == "number" or _is_digit(at(grid.rows, row, column.index))), None)
+            words = next((row for row in body if at(grid.rows, row, column.index).text), None)
+            if filled is None and words is not None:
+                text = at(grid.rows, words, column.index).text
+                sheet.found.left_out.append(note("lab-left-words", grid, words, column.index, text=text, severity="warning"))
             if filled is not None:
                 sheet.found.problems.append(note("lab-no-heading", grid, filled, column.index))
     known = table.account or sheet.asked.plant or table.of("plant")
@@ -186,12 +191,15 @@ def _read_row(sheet: _Sheet, row: int) -> None:
     if not texts:
         return
     names = [cell.text for index, cell in texts if cell.kind == "text" and index not in {column.index for column in values}]
-    if any(TOTALS.search(text) and len(text) <= 20 for text in names):
-        sheet.found.left_out.append(note("lab-left-total", grid, row, texts[0][0], text=texts[0][1].text, severity="warning"))
-        return
     there = sheet.inside.get((row, date_column.index), (row, date_column.index))
     day_cell = at(grid.rows, *there)
     day = read_day(day_cell, sheet.asked.period, since_1904=grid.since_1904)
+    if day.day is None and any(TOTALS.search(text) and len(text) <= 20 for text in names):
+        sheet.found.left_out.append(note("lab-left-total", grid, row, texts[0][0], text=texts[0][1].text, severity="warning"))
+        return
+    if day.day is not None and day.loose and sheet.latest > day.day:
+        day = replace(day, day=None, wrong="lab-day-unclear")
+    sheet.latest = max(sheet.latest, day.day or date.min)
     measured = [column for column in values if _holds(at(grid.rows, row, column.index))]
     if day.day is None and day.wrong in {"lab-no-date", "lab-not-a-day"} and not any(_numeric(at(grid.rows, row, column.index)) for column in values):
         sheet.found.left_out.append(note("lab-left-note", grid, row, texts[0][0], text=texts[0][1].text, severity="warning"))
@@ -231,7 +239,7 @@ def _holds(cell: Cell) -> bool:
 
 def _numeric(cell: Cell) -> bool:
     """Whether a row without a day may hold a measurement: anything but words and blanks."""
-    return cell.kind != "text" or cell.text[:1].isdigit() or (cell.text[:1] in "<-" and cell.text[1:2].isdigit())
+    return cell.kind != "text" or cell.text.casefold() in NOT_FOUND or cell.text[:1].isdigit() or (cell.text[:1] in "<-" and cell.text[1:2].isdigit())
 
 
 def _text(sheet: _Sheet, row: int, column: int) -> str:

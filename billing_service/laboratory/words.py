@@ -68,7 +68,7 @@ UNREAD = (
 )
 UNREAD_ENDS = ("去除率", "削减量", "削减率", "removal")
 ROLES: Mapping[str, tuple[str, ...]] = {
-    "date": ("日期", "采样日期", "监测日期", "取样日期", "化验日期", "检测日期", "date", "day", "日"),
+    "date": ("日期", "日期项目", "项目日期", "日期指标", "采样日期", "监测日期", "取样日期", "化验日期", "检测日期", "date", "day", "日"),
     "sample": ("样次", "次数", "样品", "样品号", "采样时间", "取样时间", "时间", "时段", "班次", "sample", "sampleno", "time", "shift"),
     "point": ("点位", "采样点", "采样点位", "监测点", "监测点位", "取样点", "point", "samplingpoint"),
     "plant": ("厂名", "污水厂", "污水处理厂", "处理厂", "水厂", "厂", "plant", "works"),
@@ -108,7 +108,7 @@ UNITS: Mapping[str, Scale] = {
     **dict.fromkeys(("°c", "℃", "degc", "c"), Scale("degC")),
     **dict.fromkeys(("ph", "无量纲", "dimensionless"), Scale("pH")),
 }
-_NOISE = re.compile(r"[\s_\-·.:;,、()\[\]【】<>《》/]+")
+_NOISE = re.compile(r"[\s_\-·.:;,、()\[\]【】<>《》/\\]+")
 
 
 def key(text: str) -> str:
@@ -134,6 +134,8 @@ def side_of(text: str) -> str:
 
 def side_within(text: str) -> str:
     """The one side a title mentions, by a word of Chinese or a whole word of English; empty where none or both."""
+    if "进出水" in text:
+        return ""
     words = set(re.findall(r"[a-z]+", text.casefold()))
     found = {side for side, names in SIDES.items() if any(name in words if name.isascii() else name in text for name in names)}
     return found.pop() if len(found) == 1 else ""

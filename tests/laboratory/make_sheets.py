@@ -119,6 +119,11 @@ def hidden(made: xlsxwriter.Workbook) -> None:
     made.get_worksheet_by_name("草稿").hide()
 
 
+def hidden_row(made: xlsxwriter.Workbook) -> None:
+    plain("10月", [HEAD, *GOOD])(made)
+    made.get_worksheet_by_name("10月").set_row(2, None, None, {"hidden": True})
+
+
 def two_sheets(made: xlsxwriter.Workbook) -> None:
     """Sides as names of sheets, and one sheet of words."""
     rows = [["日期", "COD(mg/L)", "氨氮(mg/L)"], *([row[0], row[1], row[3]] for row in GOOD)]
@@ -221,6 +226,8 @@ def sheets() -> Mapping[str, bytes]:
         "semicolons.csv": text([HEAD, *GOOD], sign=";"),
         "semicolons_and_commas.csv": text(changed(F2="41,250", D3="30,2"), sign=";"),
         "hidden_sheet.xlsx": book(hidden),
+        "hidden_row.xlsx": book(hidden_row),
+        "words_beside.csv": text([HEAD, *GOOD[:2], [*GOOD[2], "停电2小时"], *GOOD[3:]]),
         "two_sheets.xlsx": book(two_sheets),
         "formulas.xlsx": uncomputed(book(formulas)),
         "lost_digits.xlsx": book(lost_digits),

@@ -140,6 +140,8 @@ CASES: Mapping[str, Case] = {
     "semicolons.csv": read(),
     "semicolons_and_commas.csv": refused(("lab-comma", "F2"), ("lab-comma", "D3")),
     "hidden_sheet.xlsx": Case(STANDARD, warnings=("lab-hidden-sheet",)),
+    "hidden_row.xlsx": Case(STANDARD, warnings=("lab-hidden-part",)),
+    "words_beside.csv": Case(STANDARD, left_out=(("lab-left-words", "G4"),)),
     "empty.csv": refused(("lab-empty-file", "")),
     "blank.csv": refused(("lab-nothing", "")),
     "only_words.csv": refused(("lab-no-table", "A1")),
@@ -248,6 +250,48 @@ def test_a_flow_is_stored_in_cubic_metres_or_its_unit_is_refused(unit: str, valu
         assert found.samples[0].record.value == Decimal(stored) and str(found.samples[0].record.unit) == "m3"
     else:
         assert told(found.problems) == [("lab-unit", "B1")]
+
+
+HEADINGS = {
+    "english": [["Date", "Influent COD (mg/L)", "Effluent NH3-N mg/L", "Flow (m3/d)"]],
+    "units with the sides": [["", "进水水质(mg/L)", "出水水质(mg/L)", ""], ["日期\\项目", "COD", "氨氮", "流量 m³/d"]],
+    "sides in one cell with a unit": [["日期", "进水\nCODcr\nmg/L", "出水\n氨氮(以N计)\nmg/L", "处理水量/万m3"]],
+    "limit with the unit": [["序号", "", "", ""], ["日期", "进水CODcr(mg/L)", "出水氨氮(mg/L,检出限0.025)", "日处理水量(m3)"]],
+    "three rows": [["日期", "进水", "出水", "流量"], ["", "化学需氧量", "氨氮", ""], ["单位", "mg/L", "mg/L", "m3/d"]],
+}
+
+
+@pytest.mark.parametrize("name", HEADINGS)
+def test_headings_of_many_kinds_are_understood(name: str) -> None:
+    rows = [[f'"{cell}"' if "\n" in cell or "," in cell else cell for cell in row] for row in HEADINGS[name]]
+    content = "\n".join(",".join(row) for row in [*rows, ["10月1日", "300", "1.2", "4"]]).encode()
+    found = read_sheet(content, "f.csv", PLANT)
+    assert [one.code for one in found.problems] == []
+    assert [one.record.measure for one in found.samples] == ["inflow[COD]", "outflow[NH3N]", "flow"]
+
+
+@pytest.mark.parametrize("heading", ["进水(mg/L)", "(mg/L)", "进出水COD(mg/L)", "COD进水出水(mg/L)", "进水COD去除", "出水水量(m3)"])
+def test_a_column_that_says_too_little_is_refused(heading: str) -> None:
+    found = read_sheet(text([["日期", "流量(m3)", heading], ["10月1日", "4", "300"]]), "f.csv", PLANT)
+    assert told(found.problems) == [("lab-unknown-column", "C1")]
+
+
+def test_a_title_with_both_sides_says_none() -> None:
+    rows = [["城东厂进出水水质", ""], ["日期", "COD(mg/L)"], ["10月1日", "300"]]
+    assert told(read_sheet(text(rows), "f.csv", PLANT).problems) == [("lab-no-side", "B2")]
+
+
+def test_a_day_that_lost_its_last_digit_is_refused_where_it_stands_out_of_order() -> None:
+    rows = [["日期", "进水COD(mg/L)"], ["10.3", "300"], ["10.1", "310"], ["10.17", "290"]]
+    october = Asked("P1", (date(2026, 10, 1), date(2026, 11, 1)))
+    assert told(read_sheet(text(rows), "f.csv", october).problems) == [("lab-day-unclear", "A3")]
+
+
+def test_a_word_of_totals_in_a_dated_row_or_a_find_without_a_day_drops_nothing() -> None:
+    rows = [["日期", "进水COD(mg/L)", "备注"], ["10月1日", "300", "最大流量时段"], ["", "ND", ""]]
+    found = read_sheet(text(rows), "f.csv", PLANT)
+    assert [one.cell for one in found.samples] == ["B2"]
+    assert told(found.problems) == [("lab-no-date", "A3"), ("lab-no-limit", "B3")]
 
 
 def test_an_outgoing_flow_is_not_taken_for_the_flow() -> None:
