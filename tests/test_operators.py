@@ -94,8 +94,8 @@ def due(plant: Plant, period: tuple[date, date], score: Fraction) -> dict[str, F
     terms = {name: F(value) for name, value in TERMS.items()}
     inside = [one for one in plant.days if period[0] <= one.day < period[1]]
     paid = {one.day: min(F(one.flow), F("1.3") * 50_000) for one in inside}
-    volume, guaranteed = sum(paid.values()), terms["guarantee"] * len(inside)
-    strength = half_up(sum(one.flow * plant.read[one.day]["inCOD"] for one in inside) / sum(one.flow for one in inside))
+    volume, guaranteed = sum(paid.values(), F(0)), terms["guarantee"] * len(inside)
+    strength = half_up(sum((one.flow * plant.read[one.day]["inCOD"] for one in inside), F(0)) / sum(one.flow for one in inside))
     band = "weak" if strength < terms["edge[first]"] else "usual" if strength < terms["edge[second]"] else "strong"
     lines = {
         "guaranteed_fee": half_up(guaranteed * terms["price"]),
@@ -103,7 +103,7 @@ def due(plant: Plant, period: tuple[date, date], score: Fraction) -> dict[str, F
         "strength_fee": half_up(volume * terms[f"adder[{band}]"]),
     }
     for name in POLLUTANTS:
-        grams = sum(paid[one.day] * (plant.read[one.day][f"in{name}"] - plant.read[one.day][f"out{name}"]) for one in inside)
+        grams = sum((paid[one.day] * (plant.read[one.day][f"in{name}"] - plant.read[one.day][f"out{name}"]) for one in inside), F(0))
         lines[f"removal_fee[{name}]"] = half_up(grams / 1000 * terms[f"kg_price[{name}]"])
     lines["limit_deduction"] = -terms["fine"] * sum(over(plant, one) for one in inside)
     lost = max(F(90) - score, F(0))
