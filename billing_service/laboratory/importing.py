@@ -21,6 +21,7 @@ from billing_service.settings import Settings
 from billing_service.store import ledger
 from billing_service.store.connect import Connection, Engine, reading, writing
 from tariffs import TariffError, TariffVersion, load
+from tariffs.errors import Problem
 from tariffs.model import Input
 from tariffs.money import EXACT, show, terminating
 from tariffs.units import factor, parse_unit
@@ -50,13 +51,22 @@ def import_lab(db: Engine, settings: Settings, path: Path, asked: Asked, at: dat
     found = read_sheet(content, str(path), known)
     with writing(db) as conn:
         new, same, refusals = compare(conn, settings.utility, "usage", [_row(str(path), one) for one in found.samples])
-        found.problems += refusals
+        found.problems += _once_a_plant(refusals)
         stored = not found.problems and not dry_run
         if stored:
             number = ledger.add_import(conn, settings.utility, str(path), hashlib.sha256(content).hexdigest(), settings.user, at, (len(new), same, 0))
             ledger.add_rows(conn, settings.utility, ledger.TABLES["usage"], number, ((row.content, row.file, row.line) for row in new))
     bad = {(one.where.file, one.where.line) for one in found.problems if one.where}
     return Done(found, Imported(str(path), len(new) if stored or dry_run else 0, same, len(bad), tuple(found.problems)), stored)
+
+
+def _once_a_plant(refusals: list[Problem]) -> list[Problem]:
+    """A plant nobody knows is one problem, not one for each of its values."""
+    strangers: dict[str, Problem] = {}
+    for one in refusals:
+        if one.code == "unknown-account":
+            strangers.setdefault(one.values["account"], one)
+    return [one for one in refusals if one.code != "unknown-account" or strangers[one.values["account"]] is one]
 
 
 def _row(file: str, sample: Sample) -> Row:
