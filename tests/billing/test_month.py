@@ -325,3 +325,14 @@ def test_every_fault_planted_in_the_sample_city_shows_up_where_it_must(office: O
     late = {row["account"] for row in planted if row["stage"] == "late"}
     assert {row["account"] for row in office.rows("documents") if row["run"] == again["id"]} == late
     assert again["invoices"] == 0
+
+
+def test_a_difference_that_waits_in_an_open_run_is_not_drafted_again(city: Office) -> None:
+    city.runs()
+    city.issues()
+    city.receives(corrections="U1b,A1,M1,water,2026-10-01,2026-11-01,12,m3,actual,U1,2026-11-12\n")
+    assert city.runs()["differences"] == 1
+    again = city.runs()
+    assert (again["id"], again["differences"], again["waiting"]) == ("", 0, 1)
+    city.does("cancel", by="li")
+    assert city.runs()["differences"] == 1

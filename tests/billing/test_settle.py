@@ -237,3 +237,25 @@ def test_what_cannot_be_settled_is_said(desk: Desk, plant: str, period: str, cod
 
 def test_a_period_that_is_none_is_wrong_use(desk: Desk) -> None:
     assert desk.office.says("settle", "--plant", PLANT, "--period", "March", "--rules", RULES).code == 2
+
+
+def test_parts_of_one_plant_stand_on_one_settlement(desk: Desk) -> None:
+    """A part by columns and a part by day, each a contract of its own."""
+    volume, removal = "cn/sample/operators/price-by-volume", "cn/sample/operators/removal-by-kg"
+    prices = ";".join(f"{name}={value}" for name, value in TERMS.items() if name.startswith("kg_price"))
+    desk.office.receives(
+        accounts="P0002,Other plant,operator,,\n",
+        contracts=f"C1,P0002,{volume},2024-01-01,,price=1.05\nC2,P0002,{removal},2024-01-01,,{prices}\n",
+        usage="\n".join(
+            ",".join(row[:-1]) for row in records("P0002", 2, 165, 2024) if row[4].startswith("2024-05") and row[3] not in {"score", "temperature"}
+        ),
+    )
+    for tariff in (volume, removal):
+        desk.does("adopt", tariff, "2024-01-01", "--document", "sample contract")
+    done = desk.does("settle", "--plant", "P0002", "--period", "2024-05", "-o", desk.office.folder / "out")
+    assert (done["invoices"], done["parked"]) == (1, 0)
+    desk.issues()
+    lines = {charge: amount for account, _, _, charge, _, amount in desk.office.lines() if account == "P0002"}
+    assert set(lines) == {"volume_fee", *(f"removal_fee[{name}]" for name in ("COD", "NH3N", "TN", "TP"))}
+    water = sum(D(row[6]) for row in records("P0002", 2, 165, 2024) if row[3] == "flow" and row[4].startswith("2024-05"))
+    assert lines["volume_fee"] == (water * D("1.05")).quantize(D("0.01"))
