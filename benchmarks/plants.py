@@ -96,7 +96,8 @@ def _any(values: Any) -> Any:
 def _lost(random: np.random.Generator, count: int, rows: int) -> npt.NDArray[np.bool_]:
     """One day in thirty, but never the first of a month: nothing stands in there."""
     first = np.array([date.fromordinal(FIRST.toordinal() + day).day == 1 for day in range(count)])
-    return (random.integers(0, 30, rows) == 0) & ~np.tile(first, rows // count)
+    found: npt.NDArray[np.bool_] = (random.integers(0, 30, rows) == 0) & ~np.tile(first, rows // count)
+    return found
 
 
 def tenths(values: Ints, lost: npt.NDArray[np.bool_]) -> Any:

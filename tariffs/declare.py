@@ -16,7 +16,7 @@ from tariffs.errors import PackError, Problem
 from tariffs.lower import Family, Symbols
 from tariffs.money import EXACT, Mode, is_multiple, read_number, show, terminating
 from tariffs.source import Document
-from tariffs.units import PURE, Unit, UnitError, factor, named, parse_unit
+from tariffs.units import COUNTED, PURE, ROWS, Unit, UnitError, factor, named, parse_unit
 
 BUILT_IN = {"period_days": ("day", 1, 36_600), "period_months": ("month", 1, 1_200)}
 MAX_MEMBERS = 10_000
@@ -74,11 +74,18 @@ def read_unit(work: Work, text: str | None, path: Path) -> Unit | None:
         return parse_unit(text, work.layout.units)
     except UnitError as error:
         if error.unknown:
-            near = difflib.get_close_matches(error.word, ["kg", "m3", "day", "month", "household", "bed", *work.layout.units], 1, 0.5)
-            work.problem("unit-unknown", path, word=error.word, near=near[0] if near else "units:")
+            work.problem("unit-unknown", path, word=error.word, near=_near_unit(error.word, work.layout.units))
         else:
             work.problem("unit-form", path, text=text[:60], word=error.word or text[-1:])
         return None
+
+
+def _near_unit(word: str, declared: Mapping[str, object]) -> str:
+    """The unit most like ``word``, or the common ones: a wrong guess would be worse than none."""
+    known = [*(name for row in ROWS.values() for name in row), *COUNTED, *declared]
+    same = [name for name in known if name.lower() == word.lower()]
+    near = same or difflib.get_close_matches(word, known, 1, 0.85)
+    return near[0] if near else "t, kg, lb, m3, L, gal, m2, day, month, household"
 
 
 def _members(work: Work, axis: str, path: Path) -> tuple[str, ...] | None:
