@@ -7,12 +7,14 @@ Decimal('1500.30')
 """
 
 from tariffs.api import Rating, TariffVersion, load, parse, period_holding, rate_period, read
+from tariffs.compare import Comparison, compare
 from tariffs.errors import FactsError, NotFoundError, PackError, Problem, TariffError, Where
 from tariffs.load import VersionFile, roots, strays, versions
 from tariffs.model import UsageRecord
 from tariffs.periods import PeriodRating
 
 __all__ = [
+    "Comparison",
     "FactsError",
     "NotFoundError",
     "PackError",
@@ -24,6 +26,7 @@ __all__ = [
     "UsageRecord",
     "VersionFile",
     "Where",
+    "compare",
     "load",
     "parse",
     "period_holding",

@@ -18,10 +18,12 @@ from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 
-from tariffs import api, audit, frames, golden, report, sarif, sheet, skeleton
+from tariffs import api, audit, compare_words, frames, golden, report, sarif, sheet, skeleton
 from tariffs import decompose as causes
 from tariffs import diff as differences
 from tariffs import plot as picture
+from tariffs.compare import compare as compare_versions
+from tariffs.compare import explained_of
 from tariffs.errors import NotFoundError, PackError, Problem, TariffError, fail
 from tariffs.load import VersionFile, as_date, find, roots, strays, versions
 from tariffs.messages import LANGUAGES, label, language_of
@@ -184,7 +186,7 @@ def show(tariff: Tariff, *, on: On = None, known: Known = None, rules: Rules = N
         version = _version(tariff, on, known, None, rules, locale).model
     else:
         own = [file for file in versions(rules) if file.tariff == tariff]
-        version = api.read(own[-1]).model if own else api.load(tariff, on=date.max, rules=rules).model
+        version = api.read(own[-1]).model if own else api.load(tariff, on=date(9998, 12, 31), rules=rules).model
     if as_json:
         _print_json(sheet.as_json(version))
     else:
@@ -474,3 +476,58 @@ def decompose(
     else:
         typer.echo(causes.text(found, second.version.currency, locale))
     return True
+
+
+# --- compare ------------------------------------------------------------------------------------------------------
+
+
+@app.command("compare", help=_help("compare"))
+@_door
+def compare(
+    old: Annotated[str, typer.Argument(metavar="OLD", help=_help("compare-old"))],
+    new: Annotated[str, typer.Argument(metavar="NEW", help=_help("compare-new"))],
+    accounts: Annotated[Path, typer.Argument(metavar="ACCOUNTS", help=_help("compare-accounts"))],
+    *,
+    by: Annotated[list[str] | None, typer.Option("--by", metavar="COLUMN", help=_help("compare-by"))] = None,
+    key: Annotated[str | None, typer.Option("--key", metavar="COLUMN", help=_help("compare-key"))] = None,
+    target: Annotated[str | None, typer.Option("--target", metavar="AMOUNT", help=_help("compare-target"))] = None,
+    explain: Annotated[list[str] | None, typer.Option("--explain", metavar="ACCOUNT", help=_help("compare-explain"))] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help=_help("compare-plot"))] = None,
+    known: Known = None,
+    period: Span = None,
+    start: From = None,
+    end: To = None,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """What another version would change, and for whom."""
+    span = _period(period, start, end, locale)
+    cost = read_number(target) if target is not None else None
+    if target is not None and cost is None:
+        raise typer.BadParameter(say("compare.amount", locale, value=target))
+    one, other = (_at(version, known, rules, locale) for version in (old, new))
+    table = frames.read_table(accounts)
+    found = compare_versions(one, other, table, by=by or (), key=key, target=cost, period=span, locale=locale)
+    told = [rating for name in explain or [] for rating in explained_of(one, other, table, name, key=key, period=span)]
+    if plot is not None:
+        from tariffs import compare_plot
+
+        compare_plot.draw(found, plot, locale)
+    if as_json:
+        _print_json(compare_words.as_json(found, locale) | ({"explained": [report.as_json(rating) for rating in told]} if told else {}))
+        return True
+    typer.echo(compare_words.text(found, locale), nl=False)
+    for rating in told:
+        typer.echo("\n" + report.text(rating, locale), nl=False)
+    if plot is not None:
+        typer.echo(say("cli.written", locale, path=plot), err=True)
+    return True
+
+
+def _at(reference: str, known: str | None, rules: list[Path] | None, locale: str) -> api.TariffVersion:
+    """The version an ``ID@DATE`` names: the one in force on that day."""
+    tariff, separator, day = reference.rpartition("@")
+    if not separator or not tariff:
+        raise typer.BadParameter(say("compare.reference", locale, value=reference))
+    return _version(tariff, day, known, None, rules, locale)

@@ -66,6 +66,17 @@ def rate_file(
     return Outcome(given.num_rows, bad.num_rows, target, bad_path)
 
 
+def read_table(source: Path) -> pa.Table:
+    """The rows of a CSV or Parquet file as an Arrow table, CSV cells as text."""
+    if find_spec("pyarrow") is None or find_spec("numpy") is None:
+        raise fail(TariffError, "needs-columns")
+    reader = _READERS.get(source.suffix.lower())
+    if reader is None:
+        raise fail(TariffError, "file-kind", path=source)
+    table: pa.Table = reader(source)
+    return table
+
+
 def _joined(given: pa.Table, amounts: pa.Table) -> pa.Table:
     """The columns that came in, then the amounts."""
     taken = [name for name in amounts.column_names if name in given.column_names]

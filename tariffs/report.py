@@ -256,11 +256,12 @@ def _totals(who: Reader, rating: Rating) -> list[tuple[str, str]]:
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Columns aligned by what a terminal shows."""
-    widths = [max((_width(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max((width(cell) for cell in column), default=0) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell + " " * (wide - width(cell)) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def _width(words: str) -> int:
+def width(words: str) -> int:
+    """The cells a terminal shows: a Chinese sign takes two."""
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in words)
 
 

@@ -1,0 +1,94 @@
+"""A comparison as a picture: how many pay how much more or less, and what each class brings in. Needs the extra ``plot``.
+
+The numbers are those of the comparison; they become binary floats only where matplotlib draws them.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from tariffs.compare import Comparison, Group, percent
+from tariffs.errors import TariffError, fail
+from tariffs.messages import text as say
+from tariffs.model import Version
+from tariffs.money import show
+from tariffs.plot import COLOURS, _fonts, _label
+
+#: Classes drawn, the largest first by what they bring in; the tables have them all.
+MOST = 12
+LESS, MORE, OLD, NEW = COLOURS[0], COLOURS[1], "#9a9a9a", COLOURS[2]
+
+
+def draw(found: Comparison, output: Path, locale: str = "en") -> None:
+    """The histogram of changes, and below it revenue by class (in total where none was asked for); the file's ending says SVG or PNG."""
+    if output.suffix.lower() not in (".svg", ".png"):
+        raise fail(TariffError, "plot-kind", path=output)
+    if find_spec("matplotlib") is None:
+        raise fail(TariffError, "plot-extra")
+    import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    locale, fonts = _fonts(locale)
+    with mpl.rc_context({"font.family": fonts, "svg.hashsalt": "tariffs", "svg.fonttype": "path", "axes.unicode_minus": False}):
+        count = max(1, min(MOST, len(found.groups)))
+        canvas = Figure(figsize=(9, 5 + count // 2), layout="constrained")
+        FigureCanvasAgg(canvas)
+        upper, lower = canvas.subplots(2, 1, height_ratios=(7, 2 + count))
+        canvas.suptitle(say("compare.plot.title", locale, old=_title(found.old, locale), new=_title(found.new, locale)), fontsize=12, fontweight="bold")
+        _draw_changes(upper, found, locale)
+        _draw_classes(lower, found, locale)
+        for axes in (upper, lower):
+            axes.grid(visible=True, color="#e8e8e8", linewidth=1)
+            axes.set_axisbelow(True)
+            axes.spines[["top", "right"]].set_visible(False)
+        canvas.savefig(output, dpi=150, metadata={"Date": None} if output.suffix.lower() == ".svg" else {"Software": None})
+
+
+def _title(version: Version, locale: str) -> str:
+    return f"{_label(version.title, locale, version.tariff)}, {version.effective}"
+
+
+def _draw_changes(axes: Any, found: Comparison, locale: str) -> None:
+    """A bar for each span of changes; the outermost, where they gather all that lies beyond, are hatched."""
+    inner = [bar for bar in found.bars if bar.start is not None and bar.end is not None]
+    for bar in found.bars:
+        width = (inner[0].end or 0) - (inner[0].start or 0)
+        start = bar.start if bar.start is not None else (bar.end or 0) - width
+        colour = LESS if start < 0 else MORE
+        axes.bar(start, bar.rows, width=width, align="edge", color=colour, edgecolor="white", hatch=None if bar in inner else "////")
+    axes.axvline(0, color="#444444", linewidth=1)
+    said = {name: show(percent(rows, found.compared) or Decimal(0), 2) for name, rows in (("less", found.less), ("same", found.same), ("more", found.more))}
+    axes.set_title(say("compare.plot.shares", locale, rows=found.compared, **said), fontsize=9, color="#444444")
+    axes.set_xlabel(say("compare.plot.change", locale, currency=found.new.currency))
+    axes.set_ylabel(say("compare.plot.rows", locale))
+    for one in (axes.xaxis, axes.yaxis):
+        one.set_major_formatter("{x:,.10g}")
+
+
+def _draw_classes(axes: Any, found: Comparison, locale: str) -> None:
+    shown = sorted(found.groups, key=lambda group: max(group.old, group.new), reverse=True)[:MOST]
+    names = [_called(found, group, locale) for group in shown] or [say("compare.row.total", locale)]
+    old = [group.old for group in shown] or [found.old_total]
+    new = [group.new for group in shown] or [found.new_total]
+    half = Decimal("0.38")
+    axes.barh([place - half / 2 for place in range(len(names))], old, height=half, color=OLD, label=say("compare.column.old", locale))
+    axes.barh([place + half / 2 for place in range(len(names))], new, height=half, color=NEW, label=say("compare.column.new", locale))
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlabel(say("compare.plot.revenue", locale, currency=found.new.currency))
+    axes.xaxis.set_major_formatter("{x:,.10g}")
+    axes.legend(frameon=False, loc="lower right")
+
+
+def _called(found: Comparison, group: Group, locale: str) -> str:
+    """The class by its labels; by its place in the table where no font here can write it."""
+    told = []
+    for name, member in zip(found.by, group.members, strict=True):
+        choice = found.new.choices.get(name) or found.old.choices.get(name)
+        told.append("-" if member is None else _label(choice.members.get(member, {}), locale, member) if choice else member)
+    words = " / ".join(told)
+    return words if words.isascii() or _fonts("zh")[0] == "zh" else f"#{found.groups.index(group) + 1}"

@@ -1,0 +1,198 @@
+"""What if: the totals are the sums of ``explain``, the classes add up to them, and no row is dropped in silence."""
+
+from __future__ import annotations
+
+import json
+import random
+from decimal import Decimal as D
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+import tariffs
+from examples.yangquan import what_if
+from tariffs.cli import app
+from tariffs.compare import explained_of, percent
+from tariffs.compare_words import as_json, text
+from tariffs.errors import FactsError, TariffError
+from tariffs.money import total
+
+ROOT = Path(__file__).parent.parent
+YANGQUAN = ROOT / "examples" / "yangquan" / "rules"
+OLD, NEW = "cn/beijing/kitchen-waste@2022-01-01", "cn/beijing/kitchen-waste@2022-10-31"
+
+
+def beijing() -> tuple[tariffs.TariffVersion, tariffs.TariffVersion]:
+    return tariffs.load("cn/beijing/kitchen-waste", on="2022-01-01"), tariffs.load("cn/beijing/kitchen-waste", on="2022-10-31")
+
+
+def canteens(rows: int, seed: int = 5) -> dict[str, list[Any]]:
+    chance = random.Random(seed)
+    return {
+        "account": [f"A{row:04d}" for row in range(rows)],
+        "payer": [chance.choice(["quota_unit", "other"]) for _ in range(rows)],
+        "weight": [str(D(chance.randrange(40_000)) / 1000) for _ in range(rows)],
+        "quota": [str(chance.randrange(1, 30)) if chance.random() < 0.9 else None for _ in range(rows)],
+    }
+
+
+def facts_of(frame: dict[str, list[Any]], row: int, *names: str) -> dict[str, Any]:
+    return {name: frame[name][row] for name in names if frame[name][row] is not None}
+
+
+def test_totals_are_the_sums_of_explain_over_rows_both_can_rate() -> None:
+    old, new = beijing()
+    frame = canteens(300)
+    found = tariffs.compare(old, new, frame, by=["payer"], key="account", target=D(1_000_000))
+    before, after, refused = [], [], []
+    for row in range(300):
+        try:
+            after.append(new.explain(facts_of(frame, row, "payer", "weight", "quota")).total)
+            before.append(old.explain(facts_of(frame, row, "weight")).total)
+        except FactsError:
+            refused.append(row)
+    assert (found.old_total, found.new_total) == (total(before), total(after))
+    assert (found.rows, found.compared) == (300, 300 - len(refused))
+    changes = sorted(b - a for a, b in zip(before, after, strict=True))
+    assert found.more_sum == total(c for c in changes if c > 0) and found.less_sum == total(c for c in changes if c < 0)
+    assert (found.more, found.less, found.same) == (sum(c > 0 for c in changes), sum(c < 0 for c in changes), changes.count(D(0)))
+    ranks = [max(1, -(-10 * part * len(changes) // 100)) for part in range(11)]
+    assert list(found.deciles) == [changes[rank - 1] for rank in ranks]
+    assert [one.new - one.old for one in found.rises] == changes[:-11:-1]
+    assert [one.new - one.old for one in found.falls] == changes[:10]
+    assert all(one.before.total == one.old and one.after.total == one.new for one in found.rises)
+    assert sum(bar.rows for bar in found.bars) == found.more + found.less
+
+
+def test_classes_add_up_and_hold_the_refused_too() -> None:
+    old, new = beijing()
+    found = tariffs.compare(old, new, canteens(400), by=["payer"])
+    assert [group.members for group in found.groups] == [("quota_unit",), ("other",)], "in the order of the rule"
+    assert sum(group.rows for group in found.groups) == found.compared
+    assert sum(group.refused for group in found.groups) == found.rows - found.compared > 0
+    assert total(group.old for group in found.groups) == found.old_total
+    assert total(group.new for group in found.groups) == found.new_total
+    assert [group.more for group in found.groups] == [found.more, 0]
+
+
+def test_refused_rows_are_counted_by_reason_and_what_the_other_version_takes_is_told() -> None:
+    old, new = beijing()
+    frame = {"account": ["a", "b", "c", "d"], "payer": ["quota_unit", "other", "nobody", "quota_unit"], "weight": ["1", "-1", "2", "4"]}
+    found = tariffs.compare(old, new, {**frame, "quota": [None, None, None, "9"]}, key="account")
+    told = [(one.side, one.code, one.input, one.rows, one.key) for one in found.refused]
+    assert sorted(told) == [
+        ("new", "below-minimum", "weight", 1, "b"),
+        ("new", "missing-fact", "quota", 1, "a"),
+        ("new", "unknown-choice", "payer", 1, "c"),
+        ("old", "below-minimum", "weight", 1, "b"),
+    ]
+    assert (found.compared, found.only_old, found.only_new, found.old_alone) == (1, 2, 0, D("900.00"))
+    assert "3 refused" in text(found) and "quota: missing" in text(found)
+
+
+def test_an_empty_frame_compares_nothing() -> None:
+    old, new = beijing()
+    found = tariffs.compare(old, new, {"weight": [], "payer": [], "quota": []}, by=["payer"], target=D(1))
+    assert (found.rows, found.compared, found.old_total, found.new_total) == (0, 0, D(0), D(0))
+    assert not any((found.deciles, found.groups, found.rises, found.falls, found.bars))
+    assert as_json(found)["payers"]["more"]["percent"] is None
+    assert text(found, "zh")
+
+
+def test_all_rows_refused_are_all_told() -> None:
+    old, new = beijing()
+    found = tariffs.compare(old, new, {"weight": ["x", "-2"], "payer": ["other"] * 2, "quota": [None, None]}, by=["payer"])
+    assert (found.compared, found.old_total, [(group.rows, group.refused) for group in found.groups]) == (0, D(0), [(0, 2)])
+    assert {(one.side, one.code) for one in found.refused} == {(side, code) for side in ("old", "new") for code in ("not-a-number", "below-minimum")}
+    assert text(found)
+
+
+def test_of_equal_changes_the_earliest_rows_are_shown() -> None:
+    old, new = beijing()
+    rows = 25
+    found = tariffs.compare(old, new, {"weight": ["4"] * rows, "payer": ["quota_unit"] * rows, "quota": ["8"] * 15 + ["4"] * 5 + ["2"] * 5})
+    assert [one.row for one in found.falls] == list(range(10)), "half the quota pays 200, not 300"
+    assert [one.row for one in found.rises] == [20, 21, 22, 23, 24]
+    assert (found.more, found.less, found.same) == (5, 15, 5)
+    assert [one.key for one in found.rises] == ["21", "22", "23", "24", "25"]
+    assert len(set(found.deciles)) == 3
+
+
+def test_sums_beyond_machine_words_stay_exact() -> None:
+    old, new = beijing()
+    rows = 3000
+    found = tariffs.compare(old, new, {"weight": ["100000"] * rows, "payer": ["other"] * rows})
+    assert found.old_total == D(100_000 * 300 * rows)
+    assert percent(D(1), D(3)) == D("33.33") and percent(-1, 800) == D("-0.13") and percent(1, 0) is None
+
+
+@pytest.mark.parametrize("kind", ["pandas", "arrow"])
+def test_every_kind_of_frame_gives_the_same(kind: str) -> None:
+    old, new = beijing()
+    frame = canteens(200)
+    if kind == "pandas":
+        other: Any = pytest.importorskip("pandas").DataFrame(frame)
+    else:
+        other = pytest.importorskip("pyarrow").table(frame)
+    one, two = (as_json(tariffs.compare(old, new, given, by=["payer"], key="account", target=D(5))) for given in (frame, other))
+    assert one == two
+
+
+def test_what_cannot_be_compared_is_said() -> None:
+    old, new = beijing()
+    frame = canteens(3)
+    with pytest.raises(FactsError, match="district: the accounts have no such column"):
+        tariffs.compare(old, new, frame, by=["district"])
+    with pytest.raises(TariffError, match="give a target above 0"):
+        tariffs.compare(old, new, frame, target=D(0))
+    with pytest.raises(FactsError, match="2022-09-30 cannot use these accounts"):
+        tariffs.compare(old, new, {"weight": ["1"]})
+    with pytest.raises(FactsError, match="B: no account of this key"):
+        explained_of(old, new, frame, "B", key="account")
+
+
+def pilot() -> tuple[tariffs.TariffVersion, tariffs.TariffVersion]:
+    return tariffs.load(what_if.FLAT, on="2026-01-01", rules=YANGQUAN), tariffs.load(what_if.PILOT, on="2026-07-01", rules=YANGQUAN)
+
+
+def test_the_flat_fee_against_the_pilot_of_the_sample_city() -> None:
+    old, new = pilot()
+    rows = list(what_if.households(165))
+    frame = {name: [row.get(name) for row in rows] for name in what_if.COLUMNS}
+    found = tariffs.compare(old, new, frame, by=["relief", "district"], key="account", target=D(9000), period=("2026-10-01", "2026-11-01"))
+    assert (found.compared, found.old_total) == (len(rows), D("4.50") * len(rows))
+    assert [len(found.old_relief), len(found.new_relief)] == [1, 0], "the pilot forgets those with a low income"
+    assert found.old_relief[0].amount == total(
+        old.explain({name: row[name] for name in ("payer", "households", "relief", "refund_share") if row.get(name)}, period=("2026-10-01", "2026-11-01"))[
+            "relief_refund"
+        ]
+        for row in rows
+        if row["relief"] == "low_income"
+    )
+    assert found.period == tariffs.compare(old, tariffs.load(what_if.PILOT, on="2026-10-20", rules=YANGQUAN), frame).period, "the month of its day"
+    before = tariffs.compare(old, new, frame, period=("2025-03-01", "2025-04-01"))
+    assert before.new_total == found.new_total, "what if asks what a version would take, not whether it ruled"
+
+
+def test_the_command_prints_tables_json_and_pictures(tmp_path: Path) -> None:
+    accounts = tmp_path / "households.csv"
+    what_if.main(["--out", str(accounts)])
+    given = ["compare", f"{what_if.FLAT}@2026-01-01", f"{what_if.PILOT}@2026-07-01", str(accounts), "--rules", str(YANGQUAN)]
+    given += ["--by", "relief", "--key", "account", "--target", "9000", "--period", "2026-10"]
+    said = CliRunner().invoke(app, [*given, "--locale", "en", "--explain", "A000004"])
+    assert said.exit_code == 0, said.output
+    for words in ("Revenue by relief", "Largest rises", "Recovered", "low-income household", "Yangquan household waste by volume, pilot (illustrative)\n"):
+        assert words in said.output
+    as_data = json.loads(CliRunner().invoke(app, [*given, "--locale", "zh", "--json"]).output)
+    assert as_data["format"] == 1 and as_data["total"]["old"] == "7366.50"
+    assert [entry["class"]["relief"] for entry in as_data["classes"]] == ["ordinary", "low_income"]
+    wrong = CliRunner().invoke(app, ["compare", "no-date", *given[2:], "--locale", "en"])
+    assert wrong.exit_code == 2 and "ID@DATE" in wrong.output
+    pytest.importorskip("matplotlib")
+    for ending in ("svg", "png"):
+        for name in "ab":
+            assert CliRunner().invoke(app, [*given, "--locale", "en", "--plot", str(tmp_path / f"{name}.{ending}")]).exit_code == 0
+        first, second = ((tmp_path / f"{name}.{ending}").read_bytes() for name in "ab")
+        assert first == second
