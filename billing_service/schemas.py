@@ -45,7 +45,9 @@ class InvoicePart(Wire):
     digest: str = Field(description="sha256 of the version's bytes")
     language: int
     contract: str
-    facts: dict[str, str | list[dict[str, Any]]] = Field(description="a number or choice by name; `stage` holds the rows of a tariff that works by day")
+    facts: dict[str, str | dict[str, str] | list[dict[str, Any]]] = Field(
+        description="a number or choice by name, `{value, filled}` where it stands in for a measurement; `stage` holds the rows of a tariff that works by day"
+    )
     explanation_digest: str = Field(description="sha256 of the explanation as JSON: keys sorted, no blanks, UTF-8")
 
 

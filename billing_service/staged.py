@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -21,7 +22,7 @@ from billing_service.terms import Parked, Period, Records, Terms, park
 from tariffs import FactsError, Rating, TariffVersion, UsageRecord
 from tariffs.errors import Problem
 from tariffs.gather import gather, measured
-from tariffs.model import Charge
+from tariffs.model import Charge, Filled
 from tariffs.report import as_json
 
 #: The measure that stands for what was issued to an account; the store gives its records, nobody imports them.
@@ -35,8 +36,20 @@ def reads_issued(version: TariffVersion) -> bool:
 
 
 def is_staged(version: TariffVersion) -> bool:
-    """Whether columns of measured facts are not enough for it."""
-    return version.model.stage is not None or reads_issued(version)
+    """Whether columns of measured facts are not enough for it: rows, what was issued, or marks of what stands in for a measurement."""
+    rules = [item.collect.evidence for item in version.model.inputs if item.collect is not None]
+    return version.model.stage is not None or reads_issued(version) or any(rule.below_limit or rule.fill != "refuse" for rule in rules)
+
+
+def kept_facts(rating: Rating) -> dict[str, Any]:
+    """A rating's facts as they are stored: numbers as text, a number that stands in with how it does, the rows as they were given."""
+    facts: dict[str, Any] = as_json(rating)["facts"]
+    return facts | {name: {"value": facts[name], "filled": how} for name, how in rating.filled.items()}
+
+
+def given_facts(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored facts as ``explain`` takes them."""
+    return {name: Filled(Decimal(value["value"]), value["filled"]) if isinstance(value, dict) else value for name, value in kept.items()}
 
 
 def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> tuple[list[Part], list[Parked]]:
@@ -52,8 +65,8 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
         except FactsError as error:
             wrong = tuple(error.problems)
         parked += [park(one, problem, _place(own[one.account], problem, records)) for problem in wrong]
-    given = [json.dumps(as_json(rating)["facts"], sort_keys=True, ensure_ascii=False) for _, rating in rated]
-    _compare(version, [(json.loads(facts), one, rating) for facts, (one, rating) in zip(given, rated, strict=True)], period)
+    given = [json.dumps(kept_facts(rating), sort_keys=True, ensure_ascii=False) for _, rating in rated]
+    _compare(version, [(as_json(rating)["facts"], one, rating) for one, rating in rated], period)
     return [_part(version, one, facts, rating) for facts, (one, rating) in zip(given, rated, strict=True)], parked
 
 

@@ -259,3 +259,19 @@ def test_parts_of_one_plant_stand_on_one_settlement(desk: Desk) -> None:
     assert set(lines) == {"volume_fee", *(f"removal_fee[{name}]" for name in ("COD", "NH3N", "TN", "TP"))}
     water = sum(D(row[6]) for row in records("P0002", 2, 165, 2024) if row[3] == "flow" and row[4].startswith("2024-05"))
     assert lines["volume_fee"] == (water * D("1.05")).quantize(D("0.01"))
+
+
+def test_what_stands_in_for_a_measurement_is_marked_on_the_document(office: Office) -> None:
+    office.does("adopt", "test/filled-score", "2026-10-01", "--document", "a test", by="li")
+    office.receives(
+        accounts="P1,Plant,operator,,\n", contracts="C1,P1,test/filled-score,2026-01-01,,\n", usage="U1,P1,,score,2026-09-01,2026-10-01,91.5,1,actual,,\n"
+    )
+    assert office.runs()["invoices"] == 1
+    office.issues()
+    assert [line[-1] for line in office.lines()] == [D("915.00")]
+    exported = office.does("export", "-o", office.folder / "out")
+    (name,) = [name for name in exported["files"] if name.endswith(".json")]
+    whole = json.loads((office.folder / "out" / name).read_text("utf-8"))
+    assert whole["parts"][0]["facts"] == {"score": {"value": "91.5", "filled": "previous"}}
+    assert whole["explanations"][0]["filled"] == {"score": "previous"}
+    assert "the previous value" in (office.folder / "out" / name.replace(".json", ".en.txt")).read_text("utf-8")
