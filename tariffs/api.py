@@ -112,16 +112,18 @@ class TariffVersion:
         errors: Literal["raise", "return"] = "raise",
         workings: bool = False,
         locale: str = "en",
+        threads: int | None = None,
     ) -> Any:
         """Rate a million sets of facts: pandas, Arrow or a mapping of columns in, the same kind out, decimals exact.
 
         Columns are inputs by full name. The result has one column a charge and ``total``; with ``errors="return"`` it is
         a pair: the result with nulls in bad rows, and a frame of row, input, code and reason (in ``locale``'s language).
         ``stage``: a frame of the inner stage's rows (account, start, end and its inputs); ``frame`` then has ``account`` too.
+        ``threads``: None takes as many as pay for a frame of this size; the results do not depend on it.
         """
         from tariffs.rate import rate
 
-        return rate(self.model, frame, stage=stage, period=self._period(period, {}), errors=errors, workings=workings, locale=locale)
+        return rate(self.model, frame, stage=stage, period=self._period(period, {}), errors=errors, workings=workings, locale=locale, threads=threads)
 
     def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
         if given is not None:

@@ -7,9 +7,12 @@ operations; only then are its facts read one by one, so that both evaluators ref
 from __future__ import annotations
 
 import operator
+import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -29,6 +32,7 @@ from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, co
 
 CHUNK = 2**16  # a multiple of 8, for bits are written by the byte
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
+PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 SHOWN = 20  # problems told by an error; all are counted
@@ -73,6 +77,17 @@ class _Chunk:
     tell: Callable[[int], list[Problem]] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What became of the rows from ``start``: needed columns that are ``lacking``, or rows refused (``bad``; only then ``chunk`` is kept) and by what."""
+
+    start: int
+    lacking: frozenset[str] = frozenset()
+    chunk: _Chunk | None = None
+    bad: Mask | None = None
+    found: Sequence[_Found] = ()
+
+
 def rate(
     version: Version,
     frame: Any,
@@ -82,6 +97,7 @@ def rate(
     errors: Literal["raise", "return"] = "raise",
     workings: bool = False,
     locale: str = "en",
+    threads: int | None = None,
 ) -> Any:
     """One column a charge (by full name) and ``total``, of the kind that came in; exact decimals, null where a charge does not apply.
 
@@ -89,8 +105,9 @@ def rate(
     all rows, or given by row in date columns ``period_start`` and ``period_end``. Columns the version does not name are
     passed over. ``stage``: where the version has one, its rows, as ``stages`` describes; both frames then
     have ``account``. With ``errors="return"``: a pair of the result, null in rows that cannot be rated, and a frame of row
-    (from 0), input, code and reason. FactsError: a needed column is absent or holds floats, the period cannot be rated,
-    or (``errors="raise"``) a row cannot be; it then counts them and tells the first 20 problems.
+    (from 0), input, code and reason. ``threads``: how many work on the chunks, None for what pays; the results are the same.
+    FactsError: a needed column is absent or holds floats, the period cannot be rated, or (``errors="raise"``) a row
+    cannot be; it then counts them and tells the first 20 problems.
     """
     assert errors in ("raise", "return")
     program = _program(version)
@@ -102,15 +119,17 @@ def rate(
     rows = _open_stage(program, opened, stage, period, by_row)
     outputs = _outputs(program, opened.rows, workings)
     refusals: list[tuple[int, list[Problem]]] = []
-    count = 0
-    with np.errstate(all="ignore"):  # rows that are thrown away may overflow; those that count are proven not to
-        for chunk in _chunks(program, opened, rows, period, by_row):
-            bad, found = _rate_chunk(program, chunk, outputs)
-            if bad is not None:
-                refused_rows = np.flatnonzero(bad)
-                count += len(refused_rows)
-                told = refused_rows if errors == "return" else refused_rows[: max(0, SHOWN - len(refusals))]
-                refusals.extend((chunk.start + int(row), _reasons(program, rows, chunk, int(row), found)) for row in told)
+    count, lacking = 0, set[str]()
+    work = partial(_rate_rows, program, opened, rows, period, by_row, outputs)
+    for done in _in_order(work, range(0, opened.rows, CHUNK if rows is None else STAGED), _threads(threads, opened.rows, rows)):
+        lacking |= done.lacking
+        if done.chunk is not None and done.bad is not None and not lacking:
+            refused_rows = np.flatnonzero(done.bad)
+            count += len(refused_rows)
+            told = refused_rows if errors == "return" else refused_rows[: max(0, SHOWN - len(refusals))]
+            refusals.extend((done.start + int(row), _reasons(program, rows, done.chunk, int(row), done.found)) for row in told)
+    if lacking:
+        raise FactsError(_lacking(program.version, lacking, opened, period))
     if count and errors == "raise":
         raise _error(count, refusals)
     result = columns.close_frame(opened.kind, {amounts.name: columns.finish(amounts) for amounts in outputs}, opened.index)
@@ -179,21 +198,58 @@ def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | No
     return stages.open_rows(planned, frame, start, end, given)
 
 
-def _chunks(program: _Program, frame: Frame, rows: stages.Rows | None, period: Period | None, by_row: bool) -> Iterator[_Chunk]:
-    """The frame in chunks, read and checked for everything but ``require``. FactsError where a needed column is absent."""
-    lacking: set[str] = set()
-    size = CHUNK if rows is None else STAGED
-    for start in range(0, frame.rows, size):
-        stop = min(start + size, frame.rows)
+def _threads(wanted: int | None, rows: int, staged: stages.Rows | None) -> int:
+    """As many as asked for; else one a processor where there are rows enough. What a stage collects is worked out by one."""
+    if staged is not None:
+        return 1
+    if wanted is None:
+        return min(processors(), -(-rows // CHUNK)) if rows >= PAYS else 1
+    return max(1, min(wanted, -(-rows // CHUNK)))
+
+
+def processors() -> int:
+    """The processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _in_order(work: Callable[[int], _Done], starts: Sequence[int], threads: int) -> Iterator[_Done]:
+    """``work`` of every start, in their order; the threads run a few chunks ahead, never more. The first that fails in that order is raised."""
+    if threads == 1:
+        yield from map(work, starts)
+        return
+    ahead: deque[Future[_Done]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for start in starts:
+                ahead.append(pool.submit(work, start))
+                if len(ahead) > 2 * threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _rate_rows(program: _Program, frame: Frame, rows: stages.Rows | None, period: Period | None, by_row: bool, outputs: Sequence[Amounts], start: int) -> _Done:
+    """One chunk, from its columns to its amounts; it writes to its own rows of ``outputs`` only."""
+    stop = min(start + (CHUNK if rows is None else STAGED), frame.rows)
+    with np.errstate(all="ignore"):  # rows that are thrown away may overflow; those that count are proven not to
         chunk = _read_chunk(program, frame, start, stop, period, by_row)
         missing = _missing(program.version, chunk)
-        lacking |= {name for name, mask in missing.items() if mask.any() and not ((by_row and name in BUILT_INS) or name in frame.columns)}
-        if not lacking:
-            whole = _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))
-            yield whole if rows is None else _derive(program, whole, rows)
-    if lacking:
-        problems = period_problems(program.version, needed(program.version, {}), period) if lacking & BUILT_INS else []
-        raise FactsError([*problems, *(_absent(program.version, name, frame.names) for name in sorted(lacking - BUILT_INS))])
+        lacking = {name for name, mask in missing.items() if mask.any() and not ((by_row and name in BUILT_INS) or name in frame.columns)}
+        if lacking:
+            return _Done(start, frozenset(lacking))
+        whole = _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))
+        whole = whole if rows is None else _derive(program, whole, rows)
+        bad, found = _rate_chunk(program, whole, outputs)
+    return _Done(start) if bad is None else _Done(start, frozenset(), whole, bad, found)
+
+
+def _lacking(version: Version, lacking: set[str], frame: Frame, period: Period | None) -> list[Problem]:
+    """What to say of needed columns that are absent."""
+    problems = period_problems(version, needed(version, {}), period) if lacking & BUILT_INS else []
+    return [*problems, *(_absent(version, name, frame.names) for name in sorted(lacking - BUILT_INS))]
 
 
 def _derive(program: _Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:

@@ -345,6 +345,40 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert version(QUOTA).rate(table, errors="return")[0].to_pydict() == whole[0]
 
 
+@pytest.mark.parametrize(
+    "body", [QUOTA, QUOTA + 'require: [{that: "weight <= quota", when: payer == "quota_unit", say: {en: too much}}]\n'], ids=["plain", "require"]
+)
+def test_threads_make_no_difference(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_module, "CHUNK", 8)
+    count = 1003
+    frame = pa.table(
+        {
+            "payer": [["other", "quota_unit", None, "nobody"][i % 4 if i % 5 else 0] for i in range(count)],
+            "weight": [None if i % 17 == 0 else "-1" if i % 13 == 0 else str(i) for i in range(count)],
+            "quota": [None if i % 7 == 0 else "70" for i in range(count)],
+        }
+    )
+    one, told = version(body).rate(frame, errors="return", threads=1)
+    assert {"missing-fact", "unknown-choice", "below-minimum"} <= set(told["code"].to_pylist())
+    assert told["row"].to_pylist() == sorted(told["row"].to_pylist())
+    for _ in range(5):
+        four, told_of_four = version(body).rate(frame, errors="return", threads=4)
+        assert four.equals(one)
+        assert told_of_four.equals(told)
+    with pytest.raises(tariffs.FactsError) as alone:
+        version(body).rate(frame, threads=1)
+    with pytest.raises(tariffs.FactsError) as together:
+        version(body).rate(frame, threads=4)
+    assert together.value.problems == alone.value.problems
+    for wrong in (frame.drop_columns(["quota"]), frame.set_column(1, "weight", pa.array([1.5] * count))):
+        assert refusal(wrong, body, threads=4) == refusal(wrong, body, threads=1)
+
+
+def test_few_rows_start_no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_module, "ThreadPoolExecutor", None)
+    assert version(QUOTA).rate(pa.table({"payer": ["other"] * 200_000, "weight": ["1"] * 200_000}))["total"][-1].as_py() == D("300.00")
+
+
 def test_importing_the_library_imports_no_columns() -> None:
     code = "import sys, tariffs; assert not {'numpy', 'pyarrow', 'pandas'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
