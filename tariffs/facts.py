@@ -138,7 +138,13 @@ def period_problems(version: Version, needs: Needs, period: Period | None) -> li
     found = []
     if start < version.effective or (version.end is not None and end > version.end):
         found.append(Problem("period-outside", {**said, "version": version.name}))
-    months = whole_months(period)
-    if months != version.period_months if version.period_months else months is None and "period_months" in needs.period:
+    if not one_period(version, period) or ("period_months" in needs.period and whole_months(period) is None):
         found.append(Problem("period-not-whole", {**said, "period": version.period}))
     return found
+
+
+def one_period(version: Version, period: Period) -> bool:
+    """Whether the period is one of those the version is billed by; ``any`` takes all."""
+    if version.period == "day":
+        return (period[1] - period[0]).days == 1
+    return not version.period_months or whole_months(period) == version.period_months

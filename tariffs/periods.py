@@ -18,10 +18,11 @@ from tariffs import model as m
 from tariffs.check import Identity, build
 from tariffs.errors import FactsError, Problem
 from tariffs.explain import explain
-from tariffs.facts import whole_months
+from tariffs.facts import one_period, whole_months
 from tariffs.figures import figure
 from tariffs.gather import belongs, gather, in_unit, pick
 from tariffs.money import common_grid, is_multiple, share, total
+from tariffs.needs import needed
 
 Period = tuple[date, date]
 
@@ -96,7 +97,7 @@ def rate_period(
         part = m.Part(
             segment.days,
             sum(weights),
-            _months(segment.version, period),
+            _months(segment.version, period, standing),
             whole if monthly == "share" else monthly,
             _values(segment.version, scaled, weights, index),
         )
@@ -185,11 +186,13 @@ def _monthly(segments: Sequence[Segment], outside: tuple[int, ...]) -> str:
             raise FactsError([Problem("partial-missing", {"version": version.name})])
 
 
-def _months(version: m.Version, period: Period) -> int:
+def _months(version: m.Version, period: Period, standing: Mapping[str, object]) -> int:
+    """The whole months of a period that is one of the version's; 1 where it has none and no charge of these choices counts them."""
     months = whole_months(period)
-    if months is None:
+    choices = {name: str(standing[name]) for name, choice in version.choices.items() if standing.get(name) in list(choice.members)}
+    if not one_period(version, period) or (months is None and "period_months" in needed(version, choices).period):
         raise FactsError([Problem("period-not-whole", {"start": str(period[0]), "end": str(period[1]), "period": version.period})])
-    return months
+    return months or 1
 
 
 # --- what is split ------------------------------------------------------------------------------------------------

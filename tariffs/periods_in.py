@@ -47,7 +47,9 @@ def read_span(version: Version, given: Mapping[str, Piece]) -> Span:
     (start, no_start), (end, no_end) = (days_in(given[name], name) for name in COLUMNS)
     absent, months = no_start | no_end, _whole_months(start, end)
     wrong = (end <= start) | (start < version.effective.toordinal()) | (end > (version.end or date.max).toordinal())
-    if version.period_months:
+    if version.period == "day":
+        wrong |= end - start != 1
+    elif version.period_months:
         wrong |= months != version.period_months
     bad = wrong & ~absent
     null = {"period_days": absent, "period_months": absent | (months < 0)}

@@ -138,6 +138,9 @@ CASES = {
     "a bill that names its last day counts it: 1 to 31 October is the whole month": Case(two(DAILY, "0.10", "0.20", change("by_days")), "5.20", standing={"homes": 1}, period=inclusive(date(2026, 10, 1), date(2026, 10, 31))),
     "a period that ends on the day of the change does not cross": Case(two(USE, "1", "2", ""), "30.00", [use("2026-09-01", "2026-10-01", "30")], period=(date(2026, 9, 1), date(2026, 10, 1))),
     "an untouched period needs no change rule": Case(history(("2026-01-01", USE % "1"), ("2026-11-01", USE % "2")), "31.00", ONE_MONTH),
+    "a bill of any days may cross a change: 20 m3 of 20 days is 10 at 1 and 10 at 2": Case(
+        history(("2026-01-01", USE % "1"), (CHANGE, USE % "2" + change("by_days")), period="any"), "30.00", [use("2026-10-01", "2026-10-21", "20")], period=(date(2026, 10, 1), date(2026, 10, 21)), parts=("10.00", "20.00")
+    ),
     "until on the first day after the period is no expiry": Case(history(("2026-01-01", "until: 2026-11-01\n" + USE % "1")), "31.00", ONE_MONTH),
 }  # fmt: skip
 
@@ -153,6 +156,30 @@ REFUSED = {
     "joining where the rule does not say what a part costs": (
         Case(history(("2026-01-01", MONTHLY % "8")), "", standing={"homes": 1}, contract=(date(2026, 10, 22), None)),
         "partial-missing",
+    ),
+    "two months of a monthly quota, across a change": (
+        Case(
+            two(QUOTA, "3", "5", change("by_days", "quota")),
+            "",
+            [use("2026-09-01", "2026-11-01", "61")],
+            {"quota": 31},
+            period=(date(2026, 9, 1), date(2026, 11, 1)),
+        ),
+        "period-not-whole",
+    ),
+    "a month of a yearly quota, across a change": (
+        Case(history(("2026-01-01", QUOTA % "3"), (CHANGE, QUOTA % "5" + change("by_days", "quota")), period="year"), "", ONE_MONTH, {"quota": 365}),
+        "period-not-whole",
+    ),
+    "a month of a daily quota": (Case(history(("2026-01-01", QUOTA % "3"), period="day"), "", ONE_MONTH, {"quota": 1}), "period-not-whole"),
+    "twenty days of amounts by the month, across a change": (
+        Case(
+            history(("2026-01-01", MONTHLY % "5"), (CHANGE, MONTHLY % "8" + change("by_days")), period="any"),
+            "",
+            standing={"homes": 1},
+            period=(date(2026, 10, 1), date(2026, 10, 21)),
+        ),
+        "period-not-whole",
     ),
     "a contract of other days": (Case(history(("2026-01-01", USE % "1")), "", ONE_MONTH, contract=(date(2026, 12, 1), None)), "contract-outside"),
     "usage before the contract began": (
@@ -236,3 +263,12 @@ def test_a_day_that_is_none_is_refused(day: str) -> None:
     with pytest.raises(tariffs.TariffError) as caught:
         tariffs.load("cn/beijing/kitchen-waste", on=day)
     assert [problem.code for problem in caught.value.problems] == ["bad-date"]
+
+
+def test_a_daily_tariff_bills_days_one_by_one_and_by_columns() -> None:
+    version = tariffs.parse((HEAD % "day" + USE % "2").encode(), tariff="xx/time", effective=date(2026, 1, 1))
+    frame = {"use": [5, 5], "period_start": ["2026-10-01"] * 2, "period_end": ["2026-10-02", "2026-11-01"]}
+    amounts, problems = version.rate(frame, errors="return")
+    assert list(amounts["total"]) == [D(10), None]
+    assert list(problems["code"]) == ["period-not-whole"]
+    assert version.explain(use=5, period=("2026-10-01", "2026-10-02")).total == 10
