@@ -267,7 +267,7 @@ def test_a_day_that_is_none_is_refused(day: str) -> None:
 
 def test_a_daily_tariff_bills_days_one_by_one_and_by_columns() -> None:
     version = tariffs.parse((HEAD % "day" + USE % "2").encode(), tariff="xx/time", effective=date(2026, 1, 1))
-    frame = {"use": [5, 5], "period_start": ["2026-10-01"] * 2, "period_end": ["2026-10-02", "2026-11-01"]}
+    frame = {"use": [5, 5], "period_start": [date(2026, 10, 1)] * 2, "period_end": [date(2026, 10, 2), date(2026, 11, 1)]}
     amounts, problems = version.rate(frame, errors="return")
     assert list(amounts["total"]) == [D(10), None]
     assert list(problems["code"]) == ["period-not-whole"]
