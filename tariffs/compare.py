@@ -15,6 +15,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tariffs import bands
 from tariffs import model as m
 from tariffs.api import Period, Rating, TariffVersion, period_holding
 from tariffs.errors import FactsError, Problem, TariffError, fail
@@ -86,6 +87,24 @@ class Relief:
 
 
 @dataclass(frozen=True, slots=True)
+class Crossing:
+    """Rows on another side of an edge than before: ``up`` in a higher band, or where a condition now holds; ``down`` the other way.
+
+    ``old`` and ``new`` are the edges as each version has them; ``change`` is what the rows that crossed pay more.
+    """
+
+    charge: str
+    label: m.Labels
+    kind: str
+    about: str
+    old: str
+    new: str
+    up: int
+    down: int
+    change: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """Changes from ``start`` up to but not including ``end``; None: everything below, or above. Unchanged rows are in none."""
 
@@ -126,6 +145,7 @@ class Comparison:
     new_alone: Decimal
     old_relief: tuple[Relief, ...]
     new_relief: tuple[Relief, ...]
+    crossed: tuple[Crossing, ...]
     target: Decimal | None
 
     @property
@@ -224,9 +244,9 @@ def _span(old: TariffVersion, new: TariffVersion, period: Period | None, *, by_r
     return None if by_row or not asks else period_holding(new.on or new.effective, asks[0].model.period)
 
 
-def _as_if(version: TariffVersion) -> TariffVersion:
+def _as_if(version: TariffVersion, *more: m.Charge) -> TariffVersion:
     """The version as if it had always ruled: what is asked is what it would ask, not whether it did rule."""
-    return replace(version, on=None, model=replace(version.model, effective=date.min, end=None))
+    return replace(version, on=None, model=replace(version.model, effective=date.min, end=None, charges=(*version.model.charges, *more)))
 
 
 # --- rating and counting ------------------------------------------------------------------------------------------
@@ -234,11 +254,14 @@ def _as_if(version: TariffVersion) -> TariffVersion:
 
 @dataclass(frozen=True, slots=True)
 class _Rated:
-    """One side: smallest units a row (0 where refused), where it was rated, refunds by charge with where they apply, refusals."""
+    """One side: smallest units a row (0 where refused), where it was rated, refunds by charge with where they apply,
+    the side of each edge (-1: not looked at), refusals.
+    """
 
     total: Ints
     good: Mask
     refunds: Mapping[str, tuple[Ints, Mask]]
+    sides: Sequence[Ints]
     problems: Sequence[tuple[int, str, str, str]]
 
 
@@ -263,9 +286,13 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
     import numpy as np
 
     digits = max(places(version.model.step) for version in (work.old, work.new))
-    results = [_rate(work, version, frame) for version in (work.old, work.new)]
+    edges = bands.shared(work.old.model, work.new.model)
+    probes = [side.probe for side, _ in edges], [side.probe for _, side in edges]
+    results = [_rate(work, version, frame, own) for version, own in zip((work.old, work.new), probes, strict=True)]
     digits = max([digits, *(_scale(column) for amounts, _ in results for column in amounts.values())])
-    before, after = (_read(version.model, *result, digits, work.frame.rows) for version, result in zip((work.old, work.new), results, strict=True))
+    before, after = (
+        _read(version.model, own, *result, digits, work.frame.rows) for version, own, result in zip((work.old, work.new), probes, results, strict=True)
+    )
     both = before.good & after.good
     change = _minus(after.total, before.total)[both]
     at = np.flatnonzero(both)
@@ -286,19 +313,19 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
         (*_refused(work, "old", before), *_refused(work, "new", after)),
         int(only_old.sum()), int(only_new.sum()), coins(_sum(before.total[only_old])), coins(_sum(after.total[only_new])),
         tuple(_relief(work.old.model, before, both, digits)), tuple(_relief(work.new.model, after, both, digits)),
-        target,
+        tuple(_crossed(edges, before, after, both, digits)), target,
     )  # fmt: skip
 
 
-def _rate(work: _Work, version: TariffVersion, frame: Any) -> tuple[Mapping[str, Any], list[tuple[int, str, str, str]]]:
+def _rate(work: _Work, version: TariffVersion, frame: Any, probes: Sequence[m.Charge]) -> tuple[Mapping[str, Any], list[tuple[int, str, str, str]]]:
     """The columns needed, and the problems as rows. FactsError says which version it is that cannot use the columns."""
     from tariffs import columns
 
     try:
-        amounts, problems = _as_if(version).rate(frame, period=work.period, errors="return", locale=work.locale)
+        amounts, problems = _as_if(version, *probes).rate(frame, period=work.period, errors="return", workings=bool(probes), locale=work.locale)
     except FactsError as error:
         raise FactsError([Problem("compare-version", {"version": version.model.name}), *error.problems]) from None
-    wanted = ["total", *(charge.full_name for charge in version.model.charges if charge.kind == "refund")]
+    wanted = ["total", *(charge.full_name for charge in version.model.charges if charge.kind == "refund"), *(probe.name for probe in probes)]
     told = columns.open_frame(problems, ["row", "code", "input", "reason"]).columns
     rows = zip(*(column if isinstance(column, list) else column.to_pylist() for column in told.values()), strict=True)
     return columns.open_frame(amounts, wanted).columns, list(rows)
@@ -375,7 +402,9 @@ def _rank(work: _Work, name: str, member: str | None) -> tuple[int, str]:
     return (order.index(member) if member in order else len(order) + (member is None), member or "")
 
 
-def _read(version: m.Version, amounts: Mapping[str, Any], problems: list[tuple[int, str, str, str]], digits: int, rows: int) -> _Rated:
+def _read(
+    version: m.Version, probes: Sequence[m.Charge], amounts: Mapping[str, Any], problems: list[tuple[int, str, str, str]], digits: int, rows: int
+) -> _Rated:
     import numpy as np
 
     total, rated = _ints(amounts["total"], digits)
@@ -383,7 +412,22 @@ def _read(version: m.Version, amounts: Mapping[str, Any], problems: list[tuple[i
     bad[[row for row, *_ in problems]] = True
     assert np.array_equal(rated, ~bad), "a row has a total or a reason"
     refunds = {charge.full_name: _ints(amounts[charge.full_name], digits) for charge in version.charges if charge.kind == "refund"}
-    return _Rated(total, rated, refunds, problems)
+    sides = [np.where(looked, values, -1) for values, looked in (_ints(amounts[probe.name], 0) for probe in probes)]
+    return _Rated(total, rated, refunds, sides, problems)
+
+
+def _crossed(edges: Sequence[tuple[bands.Side, bands.Side]], before: _Rated, after: _Rated, both: Mask, digits: int) -> Iterator[Crossing]:
+    import numpy as np
+
+    change = _minus(after.total, before.total)
+    for (old, new), was, now in zip(edges, before.sides, after.sides, strict=True):
+        lowest = 0 if new.kind == "when" else -1  # where the charge does not apply, its condition does not hold
+        one, other = np.maximum(was, lowest), np.maximum(now, lowest)
+        looked = both & (one >= 0) & (other >= 0)
+        up, down = looked & (other > one), looked & (other < one)
+        if up.any() or down.any():
+            amount = _decimal(_sum(change[up | down]), digits)
+            yield Crossing(new.charge.full_name, new.charge.label, new.kind, new.about, old.text, new.text, int(up.sum()), int(down.sum()), amount)
 
 
 def _relief(version: m.Version, side: _Rated, both: Mask, digits: int) -> Iterator[Relief]:

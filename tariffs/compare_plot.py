@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from tariffs.compare import Comparison, Group, percent
@@ -19,6 +20,8 @@ from tariffs.plot import COLOURS, _fonts, _label
 
 #: Classes drawn, the largest first by what they bring in; the tables have them all.
 MOST = 12
+#: A class's name is broken after so many signs, and cut after so many lines.
+WIDE, LINES = 26, 3
 LESS, MORE, OLD, NEW = COLOURS[0], COLOURS[1], "#9a9a9a", COLOURS[2]
 
 
@@ -70,6 +73,8 @@ def _draw_changes(axes: Any, found: Comparison, locale: str) -> None:
 
 
 def _draw_classes(axes: Any, found: Comparison, locale: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     shown = sorted(found.groups, key=lambda group: max(group.old, group.new), reverse=True)[:MOST]
     names = [_called(found, group, locale) for group in shown] or [say("compare.row.total", locale)]
     old = [group.old for group in shown] or [found.old_total]
@@ -77,11 +82,12 @@ def _draw_classes(axes: Any, found: Comparison, locale: str) -> None:
     half = Decimal("0.38")
     axes.barh([place - half / 2 for place in range(len(names))], old, height=half, color=OLD, label=say("compare.column.old", locale))
     axes.barh([place + half / 2 for place in range(len(names))], new, height=half, color=NEW, label=say("compare.column.new", locale))
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), ["\n".join(wrap(name, WIDE)[:LINES]) for name in names], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel(say("compare.plot.revenue", locale, currency=found.new.currency))
+    axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter("{x:,.10g}")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
 
 
 def _called(found: Comparison, group: Group, locale: str) -> str:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from tariffs.compare import Change, Comparison, Group, Relief, percent, relief
+from tariffs.compare import Change, Comparison, Crossing, Group, Relief, percent, relief
 from tariffs.messages import label
 from tariffs.messages import text as say
 from tariffs.model import Rating, Version
@@ -25,7 +25,7 @@ def text(found: Comparison, locale: str = "en") -> str:
     """Tables, one below the other: totals, what has to come in, who pays more and less, classes, the largest changes, refusals."""
     parts = [_head(found, locale), _totals(found, locale), _recovery(found, locale), _payers(found, locale), _deciles(found, locale)]
     parts += [_groups(found, locale), _largest(found, "rises", found.rises, locale), _largest(found, "falls", found.falls, locale)]
-    parts += [_relief(found, locale), _refused(found, locale)]
+    parts += [_crossed(found, locale), _relief(found, locale), _refused(found, locale)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -157,6 +157,22 @@ def _largest(found: Comparison, name: str, changes: Sequence[Change], locale: st
     return [say(f"compare.{name}", locale), head, *told]
 
 
+def _crossed(found: Comparison, locale: str) -> list[str]:
+    """Edges by the charge they stand in; what stood there before, and now."""
+    rows = [
+        (
+            label(one.label, locale, one.charge),
+            one.about,
+            one.old if one.old == one.new else f"{one.old} → {one.new}",
+            str(one.up),
+            str(one.down),
+            _signed(found, one.change),
+        )
+        for one in found.crossed
+    ]
+    return [say("compare.crossed", locale), *_table([_words(("charge", "about", "edges", "up", "down", "change"), locale), *rows], 3)] if rows else []
+
+
 def _relief(found: Comparison, locale: str) -> list[str]:
     rows = [
         (say(f"compare.column.{side}", locale), label(one.label, locale, one.name), str(one.rows), _money(found, one.amount))
@@ -206,6 +222,7 @@ def as_json(found: Comparison, locale: str = "en") -> dict[str, Any]:
         "falls": [_changed(found, change, locale) for change in found.falls],
         "relief": {"old": _paid_back(found, found.old_relief), "new": _paid_back(found, found.new_relief)},
         "recovery": _recovered(found),
+        "crossed": [_edges(found, one) for one in found.crossed],
         "refused": {
             "rows": found.rows - found.compared,
             "reasons": [
@@ -251,6 +268,11 @@ def _class(found: Comparison, group: Group) -> dict[str, Any]:
 def _changed(found: Comparison, change: Change, locale: str) -> dict[str, Any]:
     amounts = {"old": _said(found, change.old), "new": _said(found, change.new), "change": _said(found, EXACT.subtract(change.new, change.old))}
     return {"key": change.key, "row": change.row + 1, **amounts, "reason": reason(change, locale)}
+
+
+def _edges(found: Comparison, one: Crossing) -> dict[str, Any]:
+    told = {"charge": one.charge, "label": dict(one.label), "kind": one.kind, "about": one.about, "old": one.old, "new": one.new}
+    return {**told, "up": one.up, "down": one.down, "change": _said(found, one.change)}
 
 
 def _paid_back(found: Comparison, reliefs: Sequence[Relief]) -> dict[str, Any]:

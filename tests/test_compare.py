@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,64 @@ def test_every_kind_of_frame_gives_the_same(kind: str) -> None:
         other = pytest.importorskip("pyarrow").table(frame)
     one, two = (as_json(tariffs.compare(old, new, given, by=["payer"], key="account", target=D(5))) for given in (frame, other))
     assert one == two
+
+
+BANDS = """
+language: 1
+title: {en: "bands (illustrative)", zh: 分档（示例）}
+status: illustrative
+source: {document: sample made for a test}
+currency: CNY
+direction: receivable
+period: month
+inputs:
+  kind: {choices: {small: {en: small, zh: 小}, large: {en: large, zh: 大}}}
+  weight: {unit: t, step: 1, min: 0, max: 100, collect: sum}
+  quota: {unit: t, step: 1, min: 0, max: 100}
+values:
+  edge: {value: EDGE, unit: t}
+  second: {value: 40, unit: t}
+  low: {value: 1, unit: CNY/t}
+  middle: {value: 2, unit: CNY/t}
+  high: {value: 5, unit: CNY/t}
+  flat_sum: {value: 7, unit: CNY}
+charges:
+  band_fee:
+    when: kind == "large"
+    formula: whole(weight, [upto(edge), upto(second)], [low, middle, high])
+  extra:
+    when: kind == "small" and weight > edge
+    formula: flat_sum
+  quota_fee:
+    when: kind == "small"
+    formula: weight * middle if weight <= quota else weight * high
+"""
+
+
+def banded(edge: int, words: str = BANDS) -> tariffs.TariffVersion:
+    return tariffs.parse(words.replace("EDGE", str(edge)).encode(), tariff="xx/bands", effective=date(2026, 1, 1))
+
+
+def test_accounts_that_change_sides_of_an_edge_are_counted() -> None:
+    weights = list(range(60))
+    frame = {"kind": ["large"] * 60 + ["small"] * 60, "weight": weights * 2, "quota": [10] * 120}
+    found = tariffs.compare(banded(20), banded(15), frame)
+    assert [(one.charge, one.kind, one.about, one.old, one.new, one.up, one.down, one.change) for one in found.crossed] == [
+        ("band_fee", "band", "weight", "20 t, 40 t", "15 t, 40 t", 5, 0, D(16 + 17 + 18 + 19 + 20)),
+        ("extra", "when", "weight", 'kind == "small" and weight > edge', 'kind == "small" and weight > edge', 5, 0, D(35)),
+    ]
+    assert "20 t, 40 t → 15 t, 40 t" in text(found)
+    moved = tariffs.compare(banded(20), banded(20, BANDS.replace("weight <= quota", "weight < quota")), frame)
+    assert [(one.kind, one.about, one.up, one.down, one.change) for one in moved.crossed] == [("if", "quota, weight", 0, 1, D(30))]
+    assert tariffs.compare(banded(20), banded(20), frame).crossed == ()
+    other_shape = banded(15, BANDS.replace("[low, middle, high])", "[low, middle, high]) if weight < second else weight * high"))
+    assert [one.charge for one in tariffs.compare(banded(20), other_shape, frame).crossed] == ["extra"]
+
+
+def test_asking_for_sides_changes_no_refusal() -> None:
+    words = BANDS.replace('  quota_fee:\n    when: kind == "small"', '  quota_fee:\n    when: kind == "large"')
+    found = tariffs.compare(banded(20, words), banded(15, words), {"kind": ["small"] * 3, "weight": [10, 18, 30], "quota": [1] * 3})
+    assert [(one.side, one.code, one.rows) for one in found.refused] == [("old", "nothing-applies", 2), ("new", "nothing-applies", 1)]
 
 
 def test_what_cannot_be_compared_is_said() -> None:
