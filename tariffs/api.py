@@ -118,12 +118,15 @@ class TariffVersion:
 
         Columns are inputs by full name. The result has one column a charge and ``total``; with ``errors="return"`` it is
         a pair: the result with nulls in bad rows, and a frame of row, input, code and reason (in ``locale``'s language).
-        ``stage``: a frame of the inner stage's rows (account, start, end and its inputs); ``frame`` then has ``account`` too.
+        The period is one for all rows, or stands by row in ``period_start`` and ``period_end``; left out, it is the whole
+        period that holds ``on``. ``stage``: a frame of the inner stage's rows (account, start, end and its inputs); ``frame`` then has ``account`` too.
         ``threads``: None takes as many as pay for a frame of this size; the results do not depend on it.
         """
         from tariffs.rate import rate
 
-        return rate(self.model, frame, stage=stage, period=self._period(period, {}), errors=errors, workings=workings, locale=locale, threads=threads)
+        by_row = period is None and "period_start" in _names(frame)  # the frame says each row's period itself
+        span = None if by_row else self._period(period, {})
+        return rate(self.model, frame, stage=stage, period=span, errors=errors, workings=workings, locale=locale, threads=threads)
 
     def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
         if given is not None:
@@ -134,6 +137,12 @@ class TariffVersion:
         if not needed(self.model, choices).period:
             return None
         return period_holding(self.on, self.model.period)
+
+
+def _names(frame: Any) -> Any:
+    """The names of a frame's columns: Arrow, pandas or a mapping."""
+    names = getattr(getattr(frame, "schema", None), "names", None)
+    return frame.keys() if names is None and hasattr(frame, "keys") else names or ()
 
 
 def period_holding(day: date, period: str) -> tuple[date, date] | None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import date
 from decimal import Decimal as D
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -401,3 +402,24 @@ charges: {fee: {formula: "round(x, 0.01)"}}
     result, problems = version.rate({"x": [1, -3, None]}, errors="return")
     assert result["fee"] == [None, D("-3.00"), None]
     assert problems["code"] == ["above-maximum", "missing-fact"]
+
+
+def test_periods_by_row_are_not_overruled_by_the_day_a_version_was_asked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "xx" / "days"
+    folder.mkdir(parents=True)
+    (folder / "2026-01-01.yaml").write_text("""language: 1
+title: {zh: 试, en: trial}
+status: illustrative
+source: {document: made for a test}
+currency: CNY
+direction: receivable
+period: month
+inputs: {beds: {unit: bed, step: 1, min: 0, max: 100}}
+values: {rate: {value: 1, unit: CNY/(bed*day)}}
+charges: {fee: {formula: beds * rate * period_days}}
+""")
+    version = tariffs.load("xx/days", on="2026-01-15", rules=tmp_path)
+    rows: dict[str, list[Any]] = {"beds": [1, 1], "period_start": [date(2026, 2, 1), date(2026, 4, 1)], "period_end": [date(2026, 3, 1), date(2026, 5, 1)]}
+    for frame in (rows, pa.table(rows), pd.DataFrame(rows)):
+        assert [int(amount) for amount in pd.Series(version.rate(frame)["total"])] == [28, 30]
+    assert version.rate({"beds": [1]})["total"] == [D(31)]
