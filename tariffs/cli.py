@@ -10,9 +10,11 @@ import json
 import os
 import re
 import sys
+import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec
 
@@ -346,14 +348,38 @@ def rate(
     """A file of many rows."""
     span = _period(period, start, end, locale)
     version = _version(tariff, on, known, span, rules, locale)
-    done = frames.rate_file(version, source, output, period=span, errors=errors, workings=workings, locale=locale)
+    begin = time.monotonic_ns()
+    progress = functools.partial(_progress, locale) if sys.stderr.isatty() and not as_json else int
+    done = frames.rate_file(version, source, output, period=span, errors=errors, workings=workings, locale=locale, progress=progress)
+    spent = {"total": str(done.total), "seconds": _thousandths((time.monotonic_ns() - begin) // 10**6), "peak_mebibytes": _peak()}
     if as_json:
-        _print_json({"rows": done.rows, "bad": done.bad, "output": str(done.path), "bad_output": str(done.bad_path) if done.bad_path else None})
+        files = {"output": str(done.path), "bad_output": str(done.bad_path) if done.bad_path else None}
+        _print_json({"rows": done.rows, "bad": done.bad, **files, **spent})
     else:
         typer.echo(say("cli.rated", locale, rows=done.rows - done.bad, path=done.path))
+        typer.echo(say("cli.rate-summary", locale, currency=version.currency, **spent))
         if done.bad_path:
             typer.echo(say("cli.rated-bad", locale, rows=done.bad, path=done.bad_path), err=True)
     return not done.bad
+
+
+def _progress(locale: str, rows: int) -> None:
+    """One line of a terminal, written over and over."""
+    typer.echo("\r" + say("cli.rate-progress", locale, rows=rows) + "\r", err=True, nl=False)
+
+
+def _thousandths(value: int) -> str:
+    return f"{value // 1000}.{value % 1000:03}"
+
+
+def _peak() -> str:
+    """The most memory this process has had, in MiB; 0 where the system does not tell."""
+    if find_spec("resource") is None:
+        return "0"
+    import resource
+
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit)
 
 
 # --- new, schema --------------------------------------------------------------------------------------------------

@@ -178,6 +178,13 @@ def _outputs(program: _Program, rows: int, workings: bool) -> list[Amounts]:
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
+def digits(version: Version, *, workings: bool = False) -> dict[str, int]:
+    """The most digits an amount can have, by column, as the bounds of the inputs have it."""
+    program = _program(version)
+    shown = [c for c in program.charges if workings or c.charge.kind != "working"]
+    return {c.charge.full_name: len(str(c.formula.reach)) for c in shown} | {"total": len(str(program.total.reach))}
+
+
 def _account(program: _Program) -> tuple[str, ...]:
     return () if program.stage is None else ("account",)
 

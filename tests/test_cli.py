@@ -15,9 +15,12 @@ from importlib import metadata
 from pathlib import Path
 from unittest.mock import patch
 
+import pyarrow as pa
+import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
+from tariffs import frames
 from tariffs.cli import main
 
 KITCHEN = "cn/beijing/kitchen-waste"
@@ -286,10 +289,47 @@ def test_rate_reads_and_writes_parquet(tmp_path: Path) -> None:
     (tmp_path / "in.csv").write_text("\n".join(CSV.splitlines()[:3]), encoding="utf-8")
     tariffs("rate", KITCHEN, tmp_path / "in.csv", "-o", tmp_path / "out.parquet", "--on", "2022-10-31")
     table = pq.read_table(tmp_path / "out.parquet")
-    assert str(table.schema.field("total").type) == "decimal128(38, 2)"
+    assert str(table.schema.field("total").type) == "decimal128(18, 2)"
     table.drop_columns(["total", "quota_fee", "plain_fee"]).drop_columns(["id"])
     again = tariffs("rate", KITCHEN, tmp_path / "out.parquet", "-o", tmp_path / "again.csv", "--on", "2022-10-31")
     assert (again.returncode, "already has columns named like the results" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(("kind", "result"), [("csv", "csv"), ("csv", "parquet"), ("parquet", "csv"), ("parquet", "parquet")])
+def test_a_file_in_many_batches_is_the_file_in_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, result: str) -> None:
+    lines = [f"{i:04},{('other', 'quota_unit')[i % 2]},{-1 if i % 97 == 5 else i}.00{i % 10},{100 if i % 2 else ''}" for i in range(1000)]
+    (tmp_path / "in.csv").write_text("\n".join(["id,payer,weight,quota", *lines]), encoding="utf-8")
+    texts: dict[str, pa.DataType] = dict.fromkeys(["id", "payer", "weight", "quota"], pa.string())
+    table = pv.read_csv(tmp_path / "in.csv", convert_options=pv.ConvertOptions(column_types=texts, strings_can_be_null=True))
+    pq.write_table(table, tmp_path / "in.parquet", row_group_size=37)
+
+    def told(*more: str) -> tuple[Done, list[tuple[str, bytes]]]:
+        done = tariffs("rate", KITCHEN, tmp_path / f"in.{kind}", "-o", tmp_path / f"out.{result}", "--on", "2022-10-31", *more, "--json")
+        files = sorted(tmp_path.glob("out*"))
+        found = [(file.name, file.read_bytes() if result == "csv" else str(pq.read_table(file).to_pydict()).encode()) for file in files]
+        for file in files:
+            file.unlink()
+        return done, found
+
+    whole, stopped = told("--errors", "return"), told()
+    monkeypatch.setattr(frames, "BATCH", 64)
+    monkeypatch.setattr(frames, "SMALL", 4000)
+    batched, stopped_again = told("--errors", "return"), told()
+    assert [name for name, _ in whole[1]] == [f"out.bad.{result}", f"out.{result}"]
+    assert batched[1] == whole[1]
+    first, second = json.loads(whole[0].stdout), json.loads(batched[0].stdout)
+    assert (first["rows"], first["bad"], first["total"]) == (second["rows"], second["bad"], second["total"]) == (1000, 11, first["total"])
+    assert stopped == stopped_again
+    assert (stopped[0].returncode, stopped[1]) == (1, [])
+    assert json.loads(stopped[0].stdout)["problems"][0]["values"]["count"] == "11"
+
+
+def test_amounts_in_parquet_are_stored_as_machine_integers_by_their_differences(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("payer,weight\nother,5\n", encoding="utf-8")
+    tariffs("rate", KITCHEN, tmp_path / "in.csv", "-o", tmp_path / "out.parquet", "--on", "2022-10-31")
+    group = pq.ParquetFile(tmp_path / "out.parquet").metadata.row_group(0)
+    total = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == "total")
+    assert (total.physical_type, "DELTA_BINARY_PACKED" in total.encodings) == ("INT64", True)
 
 
 @pytest.mark.parametrize(
