@@ -88,11 +88,14 @@ def written(unit: Unit) -> str:
 
 
 def unknown_among(name: str, names: list[str], families: Iterable[str]) -> Problem:
-    """Nothing is called ``name``; with the likeliest of ``names`` and ``families`` it could have been."""
+    """Nothing is called ``name``; with the likeliest of ``names`` and ``families`` it could have been, a member where it is a family's own name."""
     folded = {candidate.lower(): candidate for candidate in (*names, *families)}
     close = difflib.get_close_matches(name.lower(), folded, n=1, cutoff=0.6)
     if close:
-        return Problem("unknown-fact-like", {"name": shown(name), "suggestion": folded[close[0]]})
+        meant = folded[close[0]]
+        if meant == name:
+            meant = next((full for full in names if full.startswith(f"{name}[")), name)
+        return Problem("unknown-fact-like", {"name": shown(name), "suggestion": meant})
     return Problem("unknown-fact", {"name": shown(name), "names": listed(names)})
 
 

@@ -160,6 +160,7 @@ def test_a_family_member_may_be_missing_unknown_or_twice(version: Version) -> No
     assert refusals(version, {**PLAIN, "kept": {"glass": 1, "papr": 1}}) == [("unknown-fact-like", "kept[papr]")]
     assert refusals(version, {**PLAIN, "kept[glass]": 1}) == [("fact-twice", "kept[glass]")]
     assert ("unknown-fact-like", "weight[x]") in refusals(version, {**PLAIN, "weight": {"x": 1}})
+    assert "kept: this tariff has no such fact; did you mean kept[glass]?" in sentence(version, {**PLAIN, "kept": 1})
 
 
 def test_a_period_is_asked_for_only_where_days_are_counted(version: Version) -> None:
