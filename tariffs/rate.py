@@ -244,7 +244,9 @@ def _rate_rows(program: _Program, frame: Frame, rows: stages.Rows | None, period
     with np.errstate(all="ignore"):  # rows that are thrown away may overflow; those that count are proven not to
         chunk = _read_chunk(program, frame, start, stop, period, by_row)
         missing = _missing(program.version, chunk)
-        lacking = {name for name, mask in missing.items() if mask.any() and not ((by_row and name in BUILT_INS) or name in frame.columns)}
+        absent = {name for name in missing if not ((by_row and name in BUILT_INS) or name in frame.columns)}
+        refused_anyway = reduce(merge, (mask for name, mask in missing.items() if name not in absent), chunk.bad)
+        lacking = {name for name in absent if (missing[name] if refused_anyway is None else missing[name] & ~refused_anyway).any()}
         if lacking:
             return _Done(start, frozenset(lacking))
         whole = _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))

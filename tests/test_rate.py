@@ -217,6 +217,14 @@ def test_an_absent_column_is_refused_where_some_row_needs_it() -> None:
     assert refusal({"payer": ["other"], "wieght": ["5"]}) == [("column-absent-like", "weight")]
 
 
+def test_a_row_whose_choice_is_no_good_asks_for_no_column() -> None:
+    """One typing error must not refuse a whole file for a column that no other row needs."""
+    frame = {"payer": ["other", "othre", None], "weight": ["5", "5", "5"]}
+    result, problems = version(QUOTA).rate(frame, errors="return")
+    assert result["total"] == [D("1500.00"), None, None]
+    assert list(zip(problems["row"], problems["input"], problems["code"], strict=True)) == [(1, "payer", "unknown-choice"), (2, "payer", "missing-fact")]
+
+
 def test_other_columns_are_passed_over() -> None:
     assert version(QUOTA).rate({**FRAME, "name": ["x", 1.5]})["total"] == [D("4200.00"), D("1500.30")]
 
