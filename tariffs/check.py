@@ -296,11 +296,21 @@ def _counts_months(work: Work, formula: m.Expr) -> bool:
 
 
 def _days_share(work: Work, formula: m.Expr, part: m.Part) -> m.Expr:
-    """An amount computed for the whole period takes its days' share by one divide, at the currency's step."""
+    """What an amount of the whole period has come to by the end of the part, less what it had come to before it.
+
+    Each is one divide at the currency's step, so the parts of one price add up to it whatever the days are.
+    """
+    reached = _share_of_days(work, formula, "days_so_far" if part.before else "part_days", part.before + part.days, part.total)
+    if not part.before:
+        return reached
+    return algebra.subtract(reached, _share_of_days(work, formula, "days_before", part.before, part.total), formula.text)
+
+
+def _share_of_days(work: Work, formula: m.Expr, name: str, count: int, total: int) -> m.Expr:
     day, money = named("day"), work.symbols.money
-    days, total = (algebra.const(Decimal(count), day, name, name) for name, count in (("part_days", part.days), ("whole_days", part.total)))
+    days, whole = algebra.const(Decimal(count), day, name, name), algebra.const(Decimal(total), day, "whole_days", "whole_days")
     step = algebra.const(work.layout.currency.step, PURE, show(work.layout.currency.step))
-    return algebra.divide(algebra.multiply(formula, days, formula.text), total, step, Mode.HALF_UP, formula.text, money, money)
+    return algebra.divide(algebra.multiply(formula, days, formula.text), whole, step, Mode.HALF_UP, formula.text, money, money)
 
 
 # --- the whole ----------------------------------------------------------------------------------------------------

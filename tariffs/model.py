@@ -513,7 +513,8 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a billing period that one version rates: ``days`` of ``total``, in a period of ``months`` whole months.
+    """A piece of a billing period that one version rates: ``days`` of ``total`` after ``before`` earlier ones, in a period
+    of ``months`` whole months.
 
     ``monthly`` says what becomes of amounts that count months: ``share`` (their days' share), ``whole`` or ``none``.
     ``values`` holds the numbers of values that shrink with the days, by name and key.
@@ -524,6 +525,7 @@ class Part:
     months: int
     monthly: str = "share"
     values: tuple[tuple[tuple[str, Key], tuple[Decimal, ...]], ...] = ()
+    before: int = 0
 
 
 # --- facts --------------------------------------------------------------------------------------------------------

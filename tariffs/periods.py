@@ -100,6 +100,7 @@ def rate_period(
             _months(segment.version, period, standing),
             whole if monthly == "share" else monthly,
             _values(segment.version, scaled, weights, index),
+            sum(weights[:index]),
         )
         facts = {**standing, **_standing(segment.version, scaled, standing, weights, index)}
         given, found = gather(segment.version, pieces[index], facts, (segment.start, segment.end))

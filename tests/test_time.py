@@ -104,6 +104,14 @@ CASES = {
     "an edge of the rule shrinks too: 31 is 10 and 21, so 10 + 2 x 3 and 21": Case(two(EDGE, "3", "5", change("by_days", "edge")), "37.00", [use("2026-10-01", CHANGE, "12"), use(CHANGE, "2026-11-01", "21")], parts=("16.00", "21.00")),
     "an amount of whole months takes its days' share: 5 x 10/31 = 1.61, 8 x 21/31 = 5.42": Case(two(MONTHLY, "5", "8", change("by_days")), "7.03", standing={"homes": 1}, parts=("1.61", "5.42")),
     "the same price on both sides adds up to itself: 1.61 + 3.39": Case(two(MONTHLY, "5", "5", change("by_days")), "5.00", standing={"homes": 1}),
+    "three parts of one price add up to it: 1.61, 3.23 - 1.61 and 5.00 - 3.23": Case(
+        history(("2026-01-01", MONTHLY % "5"), (CHANGE, MONTHLY % "5" + change("by_days")), ("2026-10-21", MONTHLY % "5" + change("by_days"))),
+        "5.00", standing={"homes": 1}, parts=("1.61", "1.62", "1.77"),
+    ),
+    "two halves of an odd fen add up: 2.26 and 4.51 - 2.26": Case(
+        history(("2026-01-01", MONTHLY % "4.51"), ("2026-11-16", MONTHLY % "4.51" + change("by_days"))),
+        "4.51", standing={"homes": 1}, period=(date(2026, 11, 1), date(2026, 12, 1)), parts=("2.26", "2.25"),
+    ),
     "a daily price counts its own days: 10 x 0.10 + 21 x 0.20": Case(two(DAILY, "0.10", "0.20", change("by_days")), "5.20", standing={"homes": 1}),
     "a line on a shared line is not shared again: (3.23 + 10 x 2) x 10 %, (6.77 + 21 x 2) x 10 %": Case(
         two(BOTH, "10", "10", change("by_days")), "79.20", ONE_MONTH, parts=("25.55", "53.65")
