@@ -6,6 +6,7 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from billing_service.problems import stored
 from billing_service.review import TOTALS, Review, total_cells
 from billing_service.store import documents, runs
 from billing_service.store.connect import Connection
+from tariffs.money import EXACT
 
 INVOICES = ("number", "kind", "direction", "state", "account", "name", "class", "district", "period_start", "period_end", "currency", "total", "id")
 LINES = ("number", "account", "document_kind", "seq", "tariff", "digest", "charge", "kind", "label", "clause", "currency", "amount")
@@ -46,11 +48,21 @@ def export(conn: Connection, utility: str, review: Review, folder: Path, locale:
     }
     for name, sheet in sheets.items():
         _write_csv(folder / f"{name}.csv", sheet.columns, sheet.rows)
-    summary = Sheet("summary", TOTALS, [total_cells(row) for row in review.totals])
+    summary = Sheet("summary", TOTALS, [*(total_cells(row) for row in review.totals), *_sums(review, locale)])
     write(folder / "run.xlsx", [(text(f"sheet.{sheet.name}", locale), sheet) for sheet in (summary, *sheets.values())], MONEY, locale)
     written = _write_invoices(conn, utility, run, found, folder / "invoices", progress)
     settled = [f"settlements/{name}" for name in write_settlements(conn, utility, run, folder / "settlements")]
     return Exported(folder, ("run.xlsx", "invoices.csv", "lines.csv", "exceptions.csv", *settled), written)
+
+
+def _sums(review: Review, locale: str) -> list[list[Any]]:
+    """What the documents come to: the lines of each kind of document; refunds and contained tax are no part of it."""
+    sums: dict[tuple[str, str, str], Decimal] = {}
+    for row in review.totals:
+        if row.line_kind == "line":
+            key = (row.kind, row.direction, row.currency)
+            sums[key] = EXACT.add(sums.get(key, Decimal(0)), row.amount)
+    return [[*key, text("summary.total", locale), "", "line", "", amount] for key, amount in sums.items()]
 
 
 def _write_invoices(conn: Connection, utility: str, run: str, found: Sequence[Any], folder: Path, progress: Callable[[str, int, int], None]) -> int:
@@ -74,7 +86,12 @@ def _write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]
     with path.open("w", encoding="utf-8-sig", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(columns)
-        writer.writerows([money(cell) if name in MONEY else cell for name, cell in zip(columns, row, strict=True)] for row in rows)
+        writer.writerows([money(cell) if name in MONEY else _plain(cell) for name, cell in zip(columns, row, strict=True)] for row in rows)
+
+
+def _plain(cell: Any) -> Any:
+    """Text that a spreadsheet would run as a formula, kept text by an apostrophe; the JSON has it as it was given."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in {"=", "+", "-", "@", "\t", "\r"} else cell
 
 
 def _invoice_row(row: Any) -> list[Any]:

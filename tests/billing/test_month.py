@@ -286,6 +286,8 @@ def test_exports_say_what_the_store_holds(small_city: Office, tmp_path: Path) ->
     head, *rows = book["lines"].iter_rows(values_only=True)
     amount = head.index("amount")
     assert sum(D(str(row[amount])) for row in rows) == sum(row["amount"] for row in small_city.rows("lines"))
+    *_, last = book["summary"].iter_rows(values_only=True)
+    assert D(str(last[-1])) == sum(row["total"] for row in documents)
     numbered = {row["number"] for row in documents if row["number"]}
     assert {path.stem for path in (tmp_path / "out" / "invoices").glob("*.json")} == numbered
     assert (done["run"], done["invoices"]) == (run, len(numbered))
@@ -336,3 +338,14 @@ def test_a_difference_that_waits_in_an_open_run_is_not_drafted_again(city: Offic
     assert (again["id"], again["differences"], again["waiting"]) == ("", 0, 1)
     city.does("cancel", by="li")
     assert city.runs()["differences"] == 1
+
+
+def test_text_from_users_never_runs_as_a_formula_in_a_spreadsheet(office: Office, tmp_path: Path) -> None:
+    office.receives(accounts='A1,"=HYPERLINK(""http://x"")",shop,@SUM(A1),-1\n', contracts="C1,A1,test/contained-tax,2026-01-01,,bags=100\n")
+    office.runs()
+    office.issues()
+    office.does("export", "-o", tmp_path / "out")
+    with (tmp_path / "out" / "invoices.csv").open(encoding="utf-8-sig", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["name"], row["district"]) == ('\'=HYPERLINK("http://x")', "'-1")
+    assert not row["total"].startswith("'")
