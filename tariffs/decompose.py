@@ -19,7 +19,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from tariffs import messages
+from tariffs import figures, messages
 from tariffs import model as m
 from tariffs.errors import FactsError, Problem, fail
 from tariffs.explain import explain
@@ -159,13 +159,9 @@ def _flat(side: Settlement) -> Settlement:
     derived = {item.full_name for item in side.version.inputs if item.collect and item.collect.of}
 
     def flat(facts: Given) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, value in facts.items():
-            if isinstance(value, Mapping) and name != "filled":
-                found |= {m.full_name(name, (key,)): inner for key, inner in value.items()}
-            elif name not in derived:
-                found[name] = value
-        return found
+        marks = {"filled": facts["filled"]} if "filled" in facts else {}
+        members = figures.flat({name: value for name, value in facts.items() if name != "filled"})
+        return {name: value for name, value in members if name not in derived} | marks
 
     given = flat({name: value for name, value in side.given.items() if name != "stage"})
     rows = [flat(row) for row in _rows(side.given)]
