@@ -6,12 +6,12 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint types check clean lock
+.PHONY: help setup demo test lint types check clean lock bench
 
 help:
 	@echo "make demo   price one thing, then run a sample city's month into out/"
 	@echo "make test   lint, types, layers and the whole suite"
-	@echo "make setup | lint | types | lock | clean"
+	@echo "make setup | lint | types | lock | bench | clean"
 
 setup: $(READY)
 
@@ -40,7 +40,12 @@ types: $(READY)
 # Pins with hashes, naming no host.
 lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra dev --upgrade pyproject.toml -o requirements.lock
-	@! grep -n "://" requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra bench --constraint requirements.lock pyproject.toml -o benchmarks/requirements.lock
+	@! grep -n "://" requirements.lock benchmarks/requirements.lock
+
+# The peers that `python -m benchmarks` measures itself against: large, and nothing else needs them.
+bench: $(READY)
+	$(BIN)/python -m pip install --quiet --require-hashes -r benchmarks/requirements.lock
 
 clean:
 	rm -rf .venv out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
