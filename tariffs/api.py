@@ -113,6 +113,8 @@ class TariffVersion:
         workings: bool = False,
         locale: str = "en",
         threads: int | None = None,
+        engine: Literal["auto", "numpy", "fused"] = "auto",
+        narrow: bool = False,
     ) -> Any:
         """Rate a million sets of facts: pandas, Arrow or a mapping of columns in, the same kind out, decimals exact.
 
@@ -120,13 +122,17 @@ class TariffVersion:
         a pair: the result with nulls in bad rows, and a frame of row, input, code and reason (in ``locale``'s language).
         The period is one for all rows, or stands by row in ``period_start`` and ``period_end``; left out, it is the whole
         period that holds ``on``. ``stage``: a frame of the inner stage's rows (account, start, end and its inputs); ``frame`` then has ``account`` too.
-        ``threads``: None takes as many as pay for a frame of this size; the results do not depend on it.
+        ``threads``: None takes as many as pay for a frame of this size. ``engine``: ``auto`` compiles the version where the rows
+        are many enough to pay for it and llvmlite is there; the results depend on neither. ``narrow=True``: amounts that
+        always fit 18 digits leave as Arrow's decimal64, half the memory. TariffError: an option that cannot be.
         """
         from tariffs.rate import rate
 
         by_row = period is None and "period_start" in _names(frame)  # the frame says each row's period itself
         span = None if by_row else self._period(period, {})
-        return rate(self.model, frame, stage=stage, period=span, errors=errors, workings=workings, locale=locale, threads=threads)
+        return rate(
+            self.model, frame, stage=stage, period=span, errors=errors, workings=workings, locale=locale, threads=threads, engine=engine, narrow=narrow
+        )
 
     def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
         if given is not None:

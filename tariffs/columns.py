@@ -118,7 +118,7 @@ def is_null(column: Source) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """A column of amounts being written: machine words (two a row for decimal128, four for decimal256) and bits for rows that have an amount.
+    """A column of amounts being written: machine words (one a row for decimal64, two for decimal128, four for decimal256) and bits for rows that have an amount.
 
     The words lie in Arrow's own memory, which is used again and again: fresh pages cost more than the arithmetic.
     ``signed``: a value may be negative, so the upper words are not simply 0.
@@ -132,11 +132,11 @@ class Amounts:
     valid: Ints
 
 
-def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool) -> Amounts:
-    """Room for ``rows`` amounts of at most ``reach`` at ``places``. FactsError beyond 76 digits."""
+def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool, narrow: bool = False) -> Amounts:
+    """Room for ``rows`` amounts of at most ``reach`` at ``places``, in one word where ``narrow`` and it holds them. FactsError beyond 76 digits."""
     if reach >= 10**76:
         raise fail(FactsError, "amount-too-wide", name=name, digits=len(str(reach)))
-    count = 2 if reach < 10**38 else 4
+    count = 1 if narrow and reach < 10**18 else 2 if reach < 10**38 else 4
     memory: Any = pa.allocate_buffer(rows * count * 8)
     words = np.frombuffer(memory, np.int64).reshape(rows, count)
     return Amounts(name, places, signed, memory, words, np.full((rows + 7) // 8, 255, np.uint8))
@@ -161,7 +161,7 @@ def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask |
 def finish(amounts: Amounts) -> Array:
     """The Arrow column; its memory is the words themselves."""
     rows, count = amounts.words.shape
-    kind = pa.decimal128(38, amounts.places) if count == 2 else pa.decimal256(76, amounts.places)
+    kind = {1: pa.decimal64(18, amounts.places), 2: pa.decimal128(38, amounts.places), 4: pa.decimal256(76, amounts.places)}[count]
     found = pa.Array.from_buffers(kind, rows, [_buffer(amounts.valid), amounts.memory])
     return found if found.null_count else pa.Array.from_buffers(kind, rows, [None, amounts.memory])
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from tariffs import columns, intake, periods_in, stages
 from tariffs.columns import Amounts, Frame
-from tariffs.errors import FactsError, Problem
+from tariffs.errors import FactsError, Problem, TariffError, fail
 from tariffs.facts import Period, derived_fact, period_problems, read_facts, refused, unknown
 from tariffs.intake import Column, merge
 from tariffs.kernel import Check, Layout, check, plan
@@ -33,6 +33,7 @@ from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, co
 CHUNK = 2**16  # a multiple of 8, for bits are written by the byte
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
+Engine = Literal["auto", "numpy", "fused"]
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 SHOWN = 20  # problems told by an error; all are counted
@@ -98,6 +99,8 @@ def rate(
     workings: bool = False,
     locale: str = "en",
     threads: int | None = None,
+    engine: Engine = "auto",
+    narrow: bool = False,
 ) -> Any:
     """One column a charge (by full name) and ``total``, of the kind that came in; exact decimals, null where a charge does not apply.
 
@@ -105,19 +108,23 @@ def rate(
     all rows, or given by row in date columns ``period_start`` and ``period_end``. Columns the version does not name are
     passed over. ``stage``: where the version has one, its rows, as ``stages`` describes; both frames then
     have ``account``. With ``errors="return"``: a pair of the result, null in rows that cannot be rated, and a frame of row
-    (from 0), input, code and reason. ``threads``: how many work on the chunks, None for what pays; the results are the same.
+    (from 0), input, code and reason. ``threads``: how many work on the chunks, None for what pays; ``engine``: ``numpy``,
+    ``fused`` (compiled code for rows with nothing wrong, NumPy for the rest) or ``auto``, whichever pays; the results are the
+    same. ``narrow``: amounts that always fit 18 digits leave as decimal64. TariffError: options that cannot be.
     FactsError: a needed column is absent or holds floats, the period cannot be rated, or (``errors="raise"``) a row
     cannot be; it then counts them and tells the first 20 problems.
     """
-    assert errors in ("raise", "return")
+    _check_options(errors, threads, engine)
     program = _program(version)
     opened = columns.open_frame(frame, [*version.choices, *(item.full_name for item in version.inputs), *periods_in.COLUMNS, *_account(program)])
+    if narrow and opened.kind == "pandas":
+        raise fail(TariffError, "narrow-pandas")
     by_row = period is None and periods_in.has_columns(opened)
     problems = period_problems(version, Needs(frozenset(), frozenset(), frozenset()), period)
     if problems:
         raise FactsError(problems)
     rows = _open_stage(program, opened, stage, period, by_row)
-    outputs = _outputs(program, opened.rows, workings)
+    outputs = _outputs(program, opened.rows, workings, narrow)
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
     work = partial(_rate_rows, program, opened, rows, period, by_row, outputs)
@@ -134,6 +141,21 @@ def rate(
         raise _error(count, refusals)
     result = columns.close_frame(opened.kind, {amounts.name: columns.finish(amounts) for amounts in outputs}, opened.index)
     return result if errors == "raise" else (result, _problem_frame(opened.kind, refusals, locale))
+
+
+def _check_options(errors: str, threads: object, engine: str) -> None:
+    """TariffError with everything that is wrong with them."""
+    problems = [
+        Problem("option-unknown", {"option": option, "value": repr(value), "allowed": " | ".join(allowed)})
+        for option, value, allowed in (("errors", errors, ("raise", "return")), ("engine", engine, ("auto", "numpy", "fused")))
+        if value not in allowed
+    ]
+    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+        problems.append(Problem("threads-few", {"value": repr(threads)}))
+    if problems:
+        raise TariffError(problems)
+    if engine == "fused":
+        raise fail(TariffError, "fused-absent")
 
 
 # --- planning -----------------------------------------------------------------------------------------------------
@@ -167,12 +189,12 @@ def _amount(name: str, scale: int, size: int) -> Plan:
     return Plan(lambda b, t: b.amounts[name], scale, size)
 
 
-def _outputs(program: _Program, rows: int, workings: bool) -> list[Amounts]:
+def _outputs(program: _Program, rows: int, workings: bool, narrow: bool) -> list[Amounts]:
     """The columns of the result; the last is the total."""
     shown = [c for c in program.charges if workings or c.charge.kind != "working"]
-    found = [columns.new_amounts(c.charge.full_name, rows, c.formula.places, c.formula.reach, c.charge.formula.type.low < 0) for c in shown]
+    found = [columns.new_amounts(c.charge.full_name, rows, c.formula.places, c.formula.reach, c.charge.formula.type.low < 0, narrow) for c in shown]
     signed = any(c.charge.formula.type.low < 0 for c in program.charges)
-    return [*found, columns.new_amounts("total", rows, program.total.places, program.total.reach, signed)]
+    return [*found, columns.new_amounts("total", rows, program.total.places, program.total.reach, signed, narrow)]
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
