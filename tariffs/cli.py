@@ -351,7 +351,7 @@ def rate(
     begin = time.monotonic_ns()
     progress = functools.partial(_progress, locale) if sys.stderr.isatty() and not as_json else int
     done = frames.rate_file(version, source, output, period=span, errors=errors, workings=workings, locale=locale, progress=progress)
-    spent = {"total": str(done.total), "seconds": _thousandths((time.monotonic_ns() - begin) // 10**6), "peak_mebibytes": _peak()}
+    spent = {"total": str(done.totals["total"]), "seconds": _thousandths((time.monotonic_ns() - begin) // 10**6), "peak_mebibytes": _peak()}
     if as_json:
         files = {"output": str(done.path), "bad_output": str(done.bad_path) if done.bad_path else None}
         _print_json({"rows": done.rows, "bad": done.bad, **files, **spent})

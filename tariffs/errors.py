@@ -63,6 +63,10 @@ class TariffError(Exception):
         assert self.problems, "an error names at least one problem"
         super().__init__(self.text())
 
+    def __reduce__(self) -> tuple[type[TariffError], tuple[tuple[Problem, ...]]]:
+        """Between processes: made again from its problems, not from its sentence."""
+        return type(self), (self.problems,)
+
     def text(self, locale: str = "en") -> str:
         """All problems, one a line."""
         return "\n".join(problem.text(locale) for problem in self.problems)

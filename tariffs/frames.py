@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tariffs.api import Period, TariffVersion
 from tariffs.errors import FactsError, Problem, TariffError, fail
+from tariffs.money import EXACT
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +31,13 @@ SMALL = 2**26  # bytes up to which a CSV file is read at once
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was written: ``bad`` rows are in ``bad_path``, each with its number (from 1) and the reason. ``total`` is that of the rated rows."""
+    """What was written: ``bad`` rows are in ``bad_path``, each with its number (from 1) and the reason. ``totals`` are those of the rated rows, by column."""
 
     rows: int
     bad: int
     path: Path
     bad_path: Path | None
-    total: Decimal
+    totals: Mapping[str, Decimal]
 
 
 @dataclass(slots=True)
@@ -103,7 +104,7 @@ def _rate_batches(
     from tariffs.rate import digits
 
     wide = digits(version.model, workings=workings)
-    rows, total, refusals = 0, Decimal(0), list[FactsError]()
+    rows, totals, refusals = 0, dict.fromkeys(wide, Decimal(0)), list[FactsError]()
     for given in batches:
         if errors == "raise":
             try:
@@ -114,11 +115,11 @@ def _rate_batches(
                 refusals.append(_moved(error, rows))
                 amounts = None
             if amounts is not None and not refusals:
-                total += _sum(amounts)
+                _add(totals, amounts, wide)
                 _append(good, _joined(given, _narrowed(amounts, wide, good.path)))
         else:
             amounts, problems = version.rate(given, period=period, errors="return", workings=workings, locale=locale)
-            total += _sum(amounts)
+            _add(totals, amounts, wide)
             whole = _joined(given, _narrowed(amounts, wide, good.path))
             if problems.num_rows:
                 whole, apart = _split(given, whole, problems, rows)
@@ -128,7 +129,7 @@ def _rate_batches(
         progress(rows)
     if refusals:
         raise _together(refusals)
-    return Outcome(rows, bad.rows, good.path, bad.path if bad.rows else None, total)
+    return Outcome(rows, bad.rows, good.path, bad.path if bad.rows else None, totals)
 
 
 def _moved(error: FactsError, rows: int) -> FactsError:
@@ -147,14 +148,15 @@ def _together(errors: list[FactsError]) -> FactsError:
     return FactsError([Problem("rows-refused", {"count": str(count), "told": str(len(told))}), *told])
 
 
-def _sum(amounts: pa.Table) -> Decimal:
-    """Of the column ``total``, exact however wide."""
+def _add(totals: dict[str, Decimal], amounts: pa.Table, wide: Mapping[str, int]) -> None:
+    """The sum of every column of amounts, exact however wide: Arrow's own wraps past 38 digits without a word."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    column = amounts.column("total")
-    found: Any = pc.sum(column.cast(pa.decimal256(76, column.type.scale))).as_py()
-    return Decimal(0) if found is None else found
+    for name in amounts.column_names:
+        column = amounts.column(name)
+        summed: Any = pc.sum(column if wide[name] <= 30 else column.cast(pa.decimal256(76, column.type.scale)))
+        totals[name] = EXACT.add(totals[name], summed.as_py() or Decimal(0))
 
 
 def _narrowed(amounts: pa.Table, wide: Mapping[str, int], path: Path) -> pa.Table:
