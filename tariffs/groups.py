@@ -15,28 +15,38 @@ from tariffs.scaled import NARROW, Ints, Mask, round_whole, scaled, widen
 
 @dataclass(frozen=True, slots=True)
 class Groups:
-    """Rows by key: ``order`` sorts them, each key's run begins at ``starts`` and has ``sizes`` rows."""
+    """Rows by key: ``order`` sorts them (None: they lie so), each key's run begins at ``starts`` and has ``sizes`` rows."""
 
     keys: Ints
-    order: Ints
+    order: Ints | None
     starts: Ints
     sizes: Ints
 
 
 def split(key: Ints) -> Groups:
     """The runs of equal keys; within a run the order of the rows is kept."""
-    order = np.argsort(key, kind="stable")
-    keys, starts, sizes = np.unique(key[order], return_index=True, return_counts=True)
-    return Groups(keys, order, starts, sizes)
+    order = None if bool((key[1:] >= key[:-1]).all()) else np.argsort(key, kind="stable")
+    key = key if order is None else key[order]
+    starts = np.flatnonzero(np.append(True, key[1:] != key[:-1])) if len(key) else np.zeros(0, np.int64)
+    return Groups(key[starts], order, starts, np.diff(np.append(starts, len(key))))
+
+
+def runs(begins: Ints) -> Groups:
+    """Groups whose rows lie together already: group i has those from ``begins[i]`` to ``begins[i + 1]``; one without rows is left out."""
+    sizes = np.diff(begins)
+    keys = np.flatnonzero(sizes)
+    return Groups(keys, None, begins[keys], sizes[keys])
 
 
 def _reduce(ufunc: Any, groups: Groups, values: Ints) -> Ints:
-    return np.asarray(ufunc.reduceat(values[groups.order], groups.starts)) if len(groups.starts) else values[:0]
+    if not len(groups.starts):
+        return values[:0]
+    return np.asarray(ufunc.reduceat(values if groups.order is None else values[groups.order], groups.starts))
 
 
 def total(groups: Groups, values: Ints) -> Ints:
     """Exact sums; wide where they may have to be."""
-    most = int(np.abs(values).max(initial=0)) * int(groups.sizes.max(initial=0)) if len(values) else 0
+    most = size(values) * int(groups.sizes.max(initial=0))
     return _reduce(np.add, groups, values.astype(object) if most >= NARROW else values)
 
 
@@ -123,10 +133,17 @@ def reaching(group: Ints, end: Ints) -> Ints:
 # --- arithmetic ---------------------------------------------------------------------------------------------------
 
 
+def size(values: Ints) -> int:
+    """The largest size of a number."""
+    return max(abs(int(values.max())), abs(int(values.min()))) if len(values) else 0
+
+
 def product(values: Ints, factor: int | Ints) -> Ints:
     """``values`` by a factor or by each other, wide where they may have to be."""
-    sizes = [max(abs(int(v.max())), abs(int(v.min()))) if len(v) else 0 for v in (values, np.atleast_1d(np.asarray(factor, object)))]
-    return np.asarray(widen(values) * factor if sizes[0] * sizes[1] >= NARROW else values * factor)
+    if isinstance(factor, int) and factor == 1:
+        return values
+    most = size(values) * (abs(factor) if isinstance(factor, int) else size(factor))
+    return np.asarray(widen(values) * factor if most >= NARROW else values * factor)
 
 
 def mean(products: Ints, weights: Ints, scale: int, grid: Decimal, mode: Mode) -> Ints:
@@ -135,7 +152,7 @@ def mean(products: Ints, weights: Ints, scale: int, grid: Decimal, mode: Mode) -
     products, weights = products * sign, weights * sign
     step = Fraction(grid) * Fraction(10) ** scale
     above, below = product(products, step.denominator), product(weights, step.numerator)
-    if len(above) and max(abs(int(above.max())), abs(int(above.min()))) + int(below.max()) >= NARROW:
+    if len(above) and size(above) + int(below.max()) >= NARROW:
         above, below = above.astype(object), below.astype(object)
     rounded = np.asarray(round_whole(above, below, mode))
     return product(rounded, scaled(grid, places(grid)))

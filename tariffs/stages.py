@@ -24,10 +24,11 @@ from tariffs.facts import missing
 from tariffs.figures import number_problems
 from tariffs.intake import Column, Piece
 from tariffs.kernel import Check, Layout, check, plan
-from tariffs.model import Charge, Collect, Input, Stage, Version
+from tariffs.model import Charge, Collect, Fact, Input, Stage, Version, full_name
 from tariffs.money import EXACT, places
 from tariffs.periods_in import days_in
-from tariffs.scaled import NARROW, Batch, Ints, Mask, Plan, enclose, scaled, select
+from tariffs.scaled import NARROW, Answer, Batch, Ints, Mask, Plan, enclose, scaled, select
+from tariffs.walk import choices_in, everything
 
 pc: Any = pyarrow.compute
 _FAR = 4_000_000  # more days than a calendar has
@@ -42,31 +43,31 @@ class _Charge:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """The stage of a version, planned: made once, run for every chunk."""
+    """The stage of a version, planned: made once, run for every chunk. ``named``: the version's own inputs and choices its charges ask for."""
 
     version: Version
     stage: Stage
     layout: Layout
     charges: tuple[_Charge, ...]
     derived: tuple[Input, ...]
+    named: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows sorted by the row of the rated frame they belong to (``owner``), then by days; owner i has those from ``begins[i]`` to ``begins[i + 1]``.
+    """Rows sorted by the row of the rated frame they belong to (its owner), then by days and point; owner i has those from ``begins[i]`` to ``begins[i + 1]``.
 
-    ``order`` finds them in the frame as it was given; ``wrong`` marks owners whose rows are not one for each day, month or record.
+    ``frame`` lies in that order; ``start`` and ``end`` are its days, ``point`` ranks its points. ``low`` and ``high`` are the
+    owners' periods as ordinals, None where they have none. Numbers are read by the chunk, while they fit the cache.
     """
 
     frame: Frame
-    order: Ints
-    owner: Ints
     begins: Ints
     start: Ints
     end: Ints
-    points: Any
-    numbers: Mapping[str, Column]
-    wrong: Mask
+    point: Ints
+    low: Ints | None
+    high: Ints | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,13 @@ def program(version: Version, scales: Mapping[str, int], codes: Mapping[str, Map
     kept |= {charge.full_name: charge.formula.type.places for charge in stage.charges}
     layout = Layout(codes, kept)
     charges = tuple(_Charge(c, None if c.when is None else check(c.when, layout), plan(c.formula, kept[c.full_name], layout)) for c in stage.charges)
-    return Program(version, stage, layout, charges, tuple(item for item in version.inputs if item.collect and item.collect.of))
+    return Program(version, stage, layout, charges, tuple(item for item in version.inputs if item.collect and item.collect.of), _named_in(version, stage))
+
+
+def _named_in(version: Version, stage: Stage) -> tuple[str, ...]:
+    tests = [node for charge in stage.charges for node in (charge.when, charge.formula)]
+    facts = {full_name(n.name, n.key) for test in tests for n in everything(test) if isinstance(n, Fact)} & {item.full_name for item in version.inputs}
+    return (*sorted(facts), *sorted(choices_in(*tests)))
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -103,7 +110,7 @@ def open_rows(planned: Program, outer: Frame, start: Ints | None, end: Ints | No
         frame = pa.table(empty)
         if "account" not in outer.columns:
             none = np.zeros(0, np.int64)
-            return _sorted(planned, columns.open_frame(frame, ["start"]), none, none, none, pa.array([], pa.string()), outer.rows, start, end)
+            return Rows(columns.open_frame(frame, ["start"]), np.zeros(outer.rows + 1, np.int64), none, none, none, start, end)
     opened = columns.open_frame(frame, ["account", "start", "end", "point", *(item.full_name for item in stage.inputs)])
     absent = [Problem("column-absent", {"name": name}) for name in ("account", "start") if name not in opened.columns]
     absent += [Problem("column-absent", {"name": "account"})] if "account" not in outer.columns else []
@@ -112,11 +119,18 @@ def open_rows(planned: Program, outer: Frame, start: Ints | None, end: Ints | No
         raise FactsError(absent)
     first = _days(opened, "start")
     after = _days(opened, "end") if "end" in opened.columns else first + 1
-    own, theirs = _names(outer, "account"), _names(opened, "account")
-    points = _names(opened, "point") if "point" in opened.columns else pa.array([""] * opened.rows, pa.string())
+    rank = _ranks(opened)
+    own, theirs = _codes(outer, opened)
+    low = np.zeros(outer.rows, np.int64) if start is None else start
     held = after - 1 if stage.grain == "record" else first
-    owner = _owners(own, theirs, np.zeros(outer.rows, np.int64) if start is None else start, end, held)
-    return _sorted(planned, opened, owner, first, after, points, outer.rows, start, end)
+    order = _owner_order(outer, own, low, end)
+    begins = _begins(own, low, theirs, held) if order is None and _in_order(theirs, first, held, after, rank) else None
+    if begins is None:
+        owner = _owners(own, low, np.arange(outer.rows) if order is None else order, theirs, held)
+        rows = np.lexsort((rank, after, first, owner))
+        opened, first, after, rank = _taken(opened, rows), first[rows], after[rows], rank[rows]
+        begins = np.searchsorted(owner[rows], np.arange(outer.rows + 1))
+    return Rows(opened, begins, first, after, rank, start, end)
 
 
 def _days(opened: Frame, name: str) -> Ints:
@@ -126,66 +140,142 @@ def _days(opened: Frame, name: str) -> Ints:
     return found
 
 
-def _names(opened: Frame, name: str) -> Any:
+def _ranks(opened: Frame) -> Ints:
+    """The order of the rows' points as texts."""
+    if "point" not in opened.columns or not opened.rows:
+        return np.zeros(opened.rows, np.int64)
+    return np.asarray(pc.rank(_texts(opened, "point"), tiebreaker="dense")).astype(np.int64)
+
+
+def _texts(opened: Frame, name: str) -> Any:
     piece = columns.cut(opened.columns[name], 0, opened.rows)
     array = piece if isinstance(piece, pa.Array) else pa.array(piece)
     return pc.fill_null(pc.cast(array, pa.string()), "")
 
 
-def _owners(own: Any, theirs: Any, start: Ints, end: Ints | None, held: Ints) -> Ints:
-    """The row of the rated frame each stage row belongs to: the account's period that begins last before it."""
-    known = own.unique()
-    code, wanted = (np.asarray(pc.fill_null(pc.index_in(a, value_set=known), -1)).astype(np.int64) for a in (own, theirs))
-    if (wanted < 0).any():
-        raise fail(FactsError, "rows-of-nobody", account=theirs[int(np.flatnonzero(wanted < 0)[0])].as_py(), count=int((wanted < 0).sum()))
-    order = np.lexsort((start, code))
-    key = code[order] * _FAR + start[order]
-    again = (code[order][1:] == code[order][:-1]) & (True if end is None else start[order][1:] < end[order][:-1])
+def _codes(outer: Frame, opened: Frame) -> tuple[Ints, Ints]:
+    """The accounts of both frames as numbers, in the order in which the rated frame names them. FactsError: rows of nobody."""
+    own, theirs = (_named(frame) for frame in (outer, opened))
+    known = pc.take(own.dictionary, own.indices).unique()
+    code, wanted = (_lookup(array, known) for array in (own, theirs))
+    if len(wanted) and int(wanted.min()) < 0:
+        nobody = wanted < 0
+        raise fail(FactsError, "rows-of-nobody", account=theirs[int(np.flatnonzero(nobody)[0])].as_py(), count=int(nobody.sum()))
+    return code, wanted
+
+
+def _named(frame: Frame) -> Any:
+    """The accounts of a frame, each name once: text is compared for every account, not for every row."""
+    piece = columns.cut(frame.columns["account"], 0, frame.rows)
+    array = piece if isinstance(piece, pa.Array) else pa.array(piece)
+    coded: Any = array
+    if not pa.types.is_dictionary(coded.type) or coded.null_count or coded.dictionary.null_count:
+        coded = pc.fill_null(pc.cast(coded, pa.string()), "").dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices, pc.cast(coded.dictionary, pa.string()))
+
+
+def _lookup(array: Any, known: Any) -> Ints:
+    place = np.asarray(pc.fill_null(pc.index_in(array.dictionary, value_set=known), -1))
+    return place[np.asarray(array.indices)] if len(array) else np.zeros(0, np.int32)
+
+
+def _owner_order(outer: Frame, code: Ints, start: Ints, end: Ints | None) -> Ints | None:
+    """What sorts the owners by account and period; None where they lie so. FactsError where an account has two rows for one day."""
+    order = None if _ascending(code, start) else np.lexsort((start, code))
+    place = slice(None) if order is None else order
+    code, start = code[place], start[place]
+    again = (code[1:] == code[:-1]) & (True if end is None else start[1:] < end[place][:-1])
     if again.any():
-        raise fail(FactsError, "account-twice", account=own[int(order[1:][again][0])].as_py())
-    place = np.searchsorted(key, wanted * _FAR + held, side="right") - 1
-    before = (place < 0) | (code[order][np.maximum(place, 0)] != wanted) if len(order) else np.zeros(0, np.bool_)
-    return order[np.where(before, place + 1, place)] if len(order) else place
+        row = int(np.flatnonzero(again)[0]) + 1
+        raise fail(FactsError, "account-twice", account=_texts(outer, "account")[row if order is None else int(order[row])].as_py())
+    return order
 
 
-def _sorted(planned: Program, opened: Frame, owner: Ints, first: Ints, after: Ints, points: Any, count: int, start: Ints | None, end: Ints | None) -> Rows:
-    rank = np.asarray(pc.rank(points, tiebreaker="dense")).astype(np.int64) if len(points) else np.zeros(0, np.int64)
-    order = np.lexsort((rank, after, first, owner))
-    owner, first, after, rank = owner[order], first[order], after[order], rank[order]
-    begins = np.searchsorted(owner, np.arange(count + 1))
-    numbers = {}
-    for item in planned.stage.inputs:
-        column = opened.columns.get(item.full_name)
-        piece: Piece = [None] * opened.rows if column is None else columns.cut(column, 0, opened.rows)
-        read = intake.read_numbers(piece, item)
-        numbers[item.full_name] = Column(read.values[order], *(None if mask is None else mask[order] for mask in (read.null, read.bad)))
-    wrong = np.zeros(count, np.bool_)
-    for column in numbers.values():
-        if column.bad is not None:
-            wrong[owner[column.bad]] = True
-    if start is not None and end is not None:
-        wrong |= _wrong_spans(planned.stage.grain, owner, first, after, rank, start, end)
-    return Rows(opened, order, owner, begins, first, after, points, numbers, wrong)
+def _ascending(*by: Ints) -> bool:
+    """Whether rows lie in the order of the columns, the first of which weighs most."""
+    equal: Mask | bool = True
+    for column in by:
+        if bool((equal & (column[1:] < column[:-1])).any()):
+            return False
+        equal = equal & (column[1:] == column[:-1])
+    return True
 
 
-def _wrong_spans(grain: str, owner: Ints, first: Ints, after: Ints, rank: Ints, start: Ints, end: Ints) -> Mask:
+def _in_order(code: Ints, first: Ints, held: Ints, after: Ints, rank: Ints) -> bool:
+    return _ascending(code, first, after, rank) and (held is first or _ascending(code, held))
+
+
+def _begins(own: Ints, start: Ints, theirs: Ints, held: Ints) -> Ints:
+    """Where each owner's rows begin, when owners and rows lie in the same order: one look at the accounts, then a search an owner."""
+    edges = np.concatenate([[0], np.flatnonzero(theirs[1:] != theirs[:-1]) + 1, [len(theirs)]]) if len(theirs) else np.zeros(1, np.int64)
+    run = np.searchsorted(theirs[edges[:-1]], own)
+    low = edges[run]
+    high = edges[np.searchsorted(theirs[edges[:-1]], own, side="right")]
+    later = np.append(False, own[1:] == own[:-1])[: len(own)]  # an account's first period also has what lies before it
+    while (open_ := later & (low < high)).any():
+        middle = (low + high) // 2
+        before = held[np.minimum(middle, max(len(held) - 1, 0))] < start
+        low = np.where(open_ & before, middle + 1, low)
+        high = np.where(open_ & ~before, middle, high)
+    return np.append(low, len(theirs))
+
+
+def _owners(own: Ints, start: Ints, order: Ints, theirs: Ints, held: Ints) -> Ints:
+    """The row of the rated frame each stage row belongs to: the account's period that begins last before it."""
+    if not len(order):
+        return np.zeros(0, np.int64)
+    code = own.astype(np.int64)[order]
+    place = np.searchsorted(code * _FAR + start[order], theirs.astype(np.int64) * _FAR + held, side="right") - 1
+    before = (place < 0) | (code[np.maximum(place, 0)] != theirs)
+    return order[np.where(before, place + 1, place)]
+
+
+def _taken(opened: Frame, order: Ints) -> Frame:
+    """The frame's rows in another order."""
+    places_: Any = pa.array(order)
+    taken = {name: column.take(places_) if isinstance(column, pa.ChunkedArray) else [column[i] for i in order] for name, column in opened.columns.items()}
+    return Frame(opened.kind, opened.rows, opened.names, taken)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The rows of some owners: ``sizes`` an owner, ``begins`` within the part."""
+
+    rows: slice
+    sizes: Ints
+    begins: Ints
+
+
+def _part_of(rows: Rows, begin: int, stop: int) -> _Part:
+    first = int(rows.begins[begin])
+    return _Part(slice(first, int(rows.begins[stop])), np.diff(rows.begins[begin : stop + 1]), rows.begins[begin : stop + 1] - first)
+
+
+def _wrong_spans(grain: str, rows: Rows, part: _Part, begin: int, stop: int) -> Mask:
     """Owners with a row outside their period, of the wrong length, or twice; or with rows, but not one for every day or month."""
-    low, high = start[owner], end[owner]
+    wrong = np.zeros(stop - begin, np.bool_)
+    if rows.low is None or rows.high is None:
+        return wrong
+    first, after, start, end = rows.start[part.rows], rows.end[part.rows], rows.low[begin:stop], rows.high[begin:stop]
+    if grain == "day":
+        whole = bool((part.sizes == end - start).all())
+        if whole and bool((first == np.repeat(start - part.begins[:-1], part.sizes) + np.arange(len(first))).all()) and bool((after - first == 1).all()):
+            return wrong
+    owner, low, high = (np.repeat(column, part.sizes) for column in (np.arange(stop - begin), start, end))
     same = (owner[1:] == owner[:-1]) & (first[1:] == first[:-1]) & (after[1:] == after[:-1])
     if grain == "record":
+        rank = rows.point[part.rows]
         bad, same = (after <= low) | (after > high) | (after <= first), same & (rank[1:] == rank[:-1])
     elif grain == "day":
         bad = (first < low) | (after > high) | (after != first + 1)
     else:
         month = _months(first)
         bad = (first < low) | (after > high) | (first != np.maximum(_first_day(month), low)) | (after != np.minimum(_first_day(month + 1), high))
-    wrong = np.zeros(len(start), np.bool_)
     wrong[owner[bad]] = True
     wrong[owner[1:][same]] = True
     if grain != "record":
-        have = np.bincount(owner, minlength=len(start))
         need = end - start if grain == "day" else _months(end - 1) - _months(start) + 1
-        wrong |= (have > 0) & (have != need)
+        wrong |= (part.sizes > 0) & (part.sizes != need)
     return wrong
 
 
@@ -202,14 +292,10 @@ def _first_day(month: Ints) -> Ints:
 def rows_of(planned: Program, rows: Rows, owner: int) -> list[dict[str, object]]:
     """One owner's rows as the one-at-a-time reader takes them."""
     found = []
+    names = [name for name in ("point", *(item.full_name for item in planned.stage.inputs)) if name in rows.frame.columns]
     for place in range(int(rows.begins[owner]), int(rows.begins[owner + 1])):
-        at = int(rows.order[place])
-        first, after = (date.fromordinal(int(days[place])) for days in (rows.start, rows.end))
-        row: dict[str, object] = {"start": first, "end": after, "point": rows.points[at].as_py()}
-        for item in planned.stage.inputs:
-            if item.full_name in rows.frame.columns:
-                row[item.full_name] = intake.value_at(columns.cut(rows.frame.columns[item.full_name], at, at + 1), 0)
-        found.append(row)
+        row: dict[str, object] = {name: intake.value_at(columns.cut(rows.frame.columns[name], place, place + 1), 0) for name in names}
+        found.append({"start": date.fromordinal(int(rows.start[place])), "end": date.fromordinal(int(rows.end[place])), **row})
     return found
 
 
@@ -221,24 +307,21 @@ def derive(planned: Program, rows: Rows, begin: int, stop: int, read: Mapping[st
 
     ``bad`` owners are refused already, and theirs count for nothing.
     """
-    part = slice(int(rows.begins[begin]), int(rows.begins[stop]))
-    owner = rows.owner[part] - begin
-    bad = bad | rows.wrong[begin:stop]
+    part = _part_of(rows, begin, stop)
+    bad = bad | _wrong_spans(planned.stage.grain, rows, part, begin, stop)
     wanted = {item.full_name: needs(item.full_name) for item in planned.derived}
     if planned.stage.grain != "record":
-        lacks = rows.begins[begin + 1 : stop + 1] == rows.begins[begin:stop]
         for mask in wanted.values():
-            bad |= mask & lacks
-    numbers, spoilt = _complete(planned, rows, part, owner, needs, stop - begin)
+            bad |= mask & (part.sizes == 0)
+    numbers, spoilt = _complete(planned, rows, part, needs)
     bad |= spoilt
-    batch, applied = _rate(planned, numbers, read, owner, ~bad)
-    alive = ~bad[owner]
+    stage = _rate(planned, numbers, read, part, ~bad)
     found: dict[str, Column] = {}
     faults: list[tuple[Input, _Collected, Mask]] = []
     late = np.zeros(stop - begin, np.bool_)
     for item in planned.derived:
         assert item.collect is not None, "derived facts are collected"
-        result = _collect(planned, item, item.collect, batch, applied, owner, alive, stop - begin)
+        result = _collect(planned, item, item.collect, stage, part)
         column = intake.from_whole(result.values, result.places, result.null, item)
         wrong = wanted[item.full_name] & ~bad & _either(column.null, column.bad, stop - begin)
         late |= wrong
@@ -256,38 +339,54 @@ def _either(null: Mask | None, bad: Mask | None, count: int) -> Mask:
     return np.zeros(count, np.bool_) if found is None else found
 
 
-def _complete(planned: Program, rows: Rows, part: slice, owner: Ints, needs: Callable[[str], Mask], count: int) -> tuple[dict[str, Ints], Mask]:
-    """The stage's inputs with gaps filled where they are needed; and the owners for whom a gap stays open."""
-    spoilt = np.zeros(count, np.bool_)
-    numbers = {}
+def _complete(planned: Program, rows: Rows, part: _Part, needs: Callable[[str], Mask]) -> tuple[dict[str, Ints], Mask]:
+    """The stage's inputs with gaps filled where they are needed; and the owners with a number that cannot be used or a gap that stays open."""
+    count, owners = part.rows.stop - part.rows.start, len(part.sizes)
+    spoilt, numbers = np.zeros(owners, np.bool_), {}
+    owner = np.repeat(np.arange(owners), part.sizes)
     for item in planned.stage.inputs:
-        column = rows.numbers[item.full_name]
-        values = column.values[part]
-        if column.null is not None:
-            null = column.null[part]
-            gap = null & needs(item.full_name)[owner]
-            found = fills.fill(item, values, item.type.places, null, gap, owner)
+        column = rows.frame.columns.get(item.full_name)
+        piece: Piece = [None] * count if column is None else columns.cut(column, part.rows.start, part.rows.stop)
+        read = intake.read_numbers(piece, item)
+        values = read.values
+        if read.bad is not None:
+            spoilt[owner[read.bad]] = True
+        if read.null is not None:
+            needed = needs(item.full_name)
+            gap = read.null if needed.all() else read.null & needed[owner]
+            found = fills.fill(item, values, item.type.places, read.null, gap, owner)
             values = found.values
             spoilt[owner[gap & ~found.filled]] = True
         numbers[item.full_name] = values
     return numbers, spoilt
 
 
-def _rate(planned: Program, numbers: Mapping[str, Ints], read: Mapping[str, Column], owner: Ints, good: Mask) -> tuple[Batch, dict[str, Mask]]:
-    """The stage's charges in every row, and where each applies."""
-    version = planned.version
-    standing = {item.full_name: read[item.full_name].values[owner] for item in version.inputs if item.full_name in read}
-    batch = Batch({**standing, **numbers}, {name: read[name].values[owner] for name in version.choices}, {}, {})
-    taken = ((good[owner], True),)
-    applied: dict[str, Mask] = {}
+@dataclass(frozen=True, slots=True)
+class _Rated:
+    """The stage's numbers and amounts by row; where each charge applies, and which rows count at all (True: every one)."""
+
+    batch: Batch
+    applied: Mapping[str, Answer]
+    alive: Answer
+
+
+def _rate(planned: Program, numbers: Mapping[str, Ints], read: Mapping[str, Column], part: _Part, good: Mask) -> _Rated:
+    """The stage's charges in every row. What stands in the contract is spread over the rows only where a charge names it."""
+
+    def spread(name: str) -> Ints:
+        return np.repeat(read[name].values, part.sizes)
+
+    standing = {name: spread(name) for name in planned.named if name in read and name not in planned.layout.codes}
+    alive: Answer = True if good.all() else np.repeat(good, part.sizes)
+    batch = Batch({**standing, **numbers}, {name: spread(name) for name in planned.named if name in planned.layout.codes}, {}, {})
+    taken = enclose((), alive, True)
+    applied: dict[str, Answer] = {}
     for item in planned.charges:
-        when = True if item.when is None else item.when(batch, taken)
-        name = item.charge.full_name
+        when: Answer = True if item.when is None else item.when(batch, taken)
         amount = item.formula.run(batch, enclose(taken, when, True)) if when is not False else 0
-        amount = select(when, amount, 0, item.formula.reach) if isinstance(when, np.ndarray) else amount
-        applied[name] = np.broadcast_to(when, len(owner)).astype(np.bool_)
-        batch.amounts[name] = np.full(len(owner), amount, object if abs(amount) >= NARROW else np.int64) if isinstance(amount, int) else amount
-    return batch, applied
+        applied[item.charge.full_name] = when
+        batch.amounts[item.charge.full_name] = select(when, amount, 0, item.formula.reach) if isinstance(when, np.ndarray) else amount
+    return _Rated(batch, applied, alive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,25 +399,35 @@ class _Collected:
     weightless: Mask
 
 
-def _part(planned: Program, name: str, batch: Batch, applied: Mapping[str, Mask], rows: int) -> tuple[Ints, int, Mask]:
-    """An input or a charge of the stage: its numbers, their places, and the rows that have it."""
-    scale = planned.layout.places[name]
-    if name in applied:
-        return np.asarray(batch.amounts[name]), scale, applied[name]
-    return batch.numbers[name], scale, np.ones(rows, np.bool_)
+def _numbers(name: str, stage: _Rated, rows: int) -> Ints:
+    """An input or a charge of the stage, one number a row."""
+    amount = stage.batch.amounts.get(name)
+    if amount is None:
+        return stage.batch.numbers[name]
+    return np.full(rows, amount, object if abs(amount) >= NARROW else np.int64) if isinstance(amount, int) else amount
 
 
-def _collect(planned: Program, item: Input, how: Collect, batch: Batch, applied: Mapping[str, Mask], owner: Ints, alive: Mask, count: int) -> _Collected:
-    values, scale, having = _part(planned, how.of, batch, applied, len(owner))
-    having = having & alive
-    values, owner = values[having], owner[having]
+def _having(name: str, stage: _Rated, rows: int) -> Mask | None:
+    """The rows that have a number and count; None: all."""
+    applies = stage.applied.get(name, True)
+    if applies is True and stage.alive is True:
+        return None
+    return np.broadcast_to(np.logical_and(applies, stage.alive), rows)
+
+
+def _collect(planned: Program, item: Input, how: Collect, stage: _Rated, part: _Part) -> _Collected:
+    rows, count, scale = part.rows.stop - part.rows.start, len(part.sizes), planned.layout.places[how.of]
+    having = _having(how.of, stage, rows)
+    runs = groups.runs(part.begins if having is None else np.append(0, np.cumsum(having))[part.begins])
+
+    def kept(name: str) -> Ints:
+        return _numbers(name, stage, rows) if having is None else _numbers(name, stage, rows)[having]
+
+    values, weights = kept(how.of) if how.how != "count" else np.zeros(0, np.int64), kept(how.weight) if how.weight else None
     if how.how != "count":
         digits = places(how.factor)
         values, scale = groups.product(values, scaled(how.factor, digits)), scale + digits
-    weights = np.ones(len(values), np.int64)
-    if how.weight:
-        weights = _part(planned, how.weight, batch, applied, len(having))[0][having]
-    keys, found, fine, weightless = _combined(item, how, owner, values, weights, scale)
+    keys, found, fine, weightless = _combined(item, how, runs, values, weights, scale)
     wide = found.dtype == object or (how.empty is not None and abs(scaled(how.empty, max(fine, places(how.empty)))) >= NARROW)
     dense = np.zeros(count, object if wide else np.int64)
     null = np.ones(count, np.bool_)
@@ -333,12 +442,13 @@ def _collect(planned: Program, item: Input, how: Collect, batch: Batch, applied:
     return _Collected(dense, fine, null, without)
 
 
-def _combined(item: Input, how: Collect, owner: Ints, values: Ints, weights: Ints, scale: int) -> tuple[Ints, Ints, int, Ints]:
+def _combined(item: Input, how: Collect, split: groups.Groups, values: Ints, weights: Ints | None, scale: int) -> tuple[Ints, Ints, int, Ints]:
     """Owners, their numbers, the numbers' places; and owners whose weights add up to 0."""
     if how.how == "top_mean":
-        kept = groups.largest(owner, values, how.count)
-        owner, values, weights = owner[kept], values[kept], weights[kept]
-    split = groups.split(owner)
+        kept = np.sort(groups.largest(np.repeat(split.keys, split.sizes), values, how.count))
+        values, weights = values[kept], None if weights is None else weights[kept]
+        sizes = np.minimum(split.sizes, how.count)
+        split = groups.Groups(split.keys, None, np.cumsum(sizes) - sizes, sizes)
     none = np.zeros(0, np.int64)
     match how.how:
         case "sum":
@@ -348,11 +458,11 @@ def _combined(item: Input, how: Collect, owner: Ints, values: Ints, weights: Int
         case "max":
             return split.keys, groups.greatest(split, values), scale, none
         case "last":
-            return split.keys, values[split.order[split.starts + split.sizes - 1]], scale, none
+            return split.keys, values[split.starts + split.sizes - 1], scale, none
         case "count":
             return split.keys, split.sizes, 0, none
-    weight = groups.total(split, weights)
-    products = groups.total(split, groups.product(values, weights))
+    weight = split.sizes if weights is None else groups.total(split, weights)
+    products = groups.total(split, values if weights is None else groups.product(values, weights))
     some = np.asarray(weight != 0, np.bool_)
     means = groups.mean(products[some], weight[some], scale, item.type.grid, how.mode)
     return split.keys[some], means, item.type.places, split.keys[~some]
