@@ -1,25 +1,39 @@
-"""``python -m benchmarks rate [--rows N] [--beside duckdb] [--repeat K] [--seed S]`` or ``python -m benchmarks plants [--plants N]``."""
+"""``python -m benchmarks WHAT [options]``; ``python -m benchmarks WHAT --help`` names the options.
+
+A benchmark is a module of this folder with a function ``run``; its parameters become options. To add one, write the
+module and its line here.
+"""
 
 from __future__ import annotations
 
-import argparse
+import importlib
+import sys
 
-from benchmarks import plants, rate
+import typer
+
+WHAT = {
+    "rate": "two rules in memory, beside every peer",
+    "files": "Parquet to Parquet, beside the floor of reading and writing, warm and as a whole process",
+    "plants": "operators paid by day and billed by month",
+    "hourly": "hourly readings to monthly bills",
+    "compare": "a new tariff beside the old one",
+    "scale": "a task a file on an engine; cost as rows grow",
+    "packs": "every pack in rules/: exact, and how fast",
+    "run": "a bill run",
+    "serve": "requests answered by the service",
+    "table": "writes the README's table and its plot from results.json",
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("what", choices=["rate", "plants"])
-    parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--beside", choices=["duckdb"], help="a peer to run on the same data in the same run")
-    parser.add_argument("--repeat", type=int, default=9, help="warm runs; the median counts")
-    parser.add_argument("--plants", type=int, default=1_000, help="plants of a year of days")
-    parser.add_argument("--seed", type=int, default=0)
-    given = parser.parse_args()
-    if given.what == "plants":
-        plants.run(given.plants, given.seed)
-        return
-    rate.run(given.rows, given.beside, given.repeat, given.seed)
+    what = sys.argv[1] if len(sys.argv) > 1 else ""
+    if what not in WHAT:
+        print(__doc__)
+        print("\n".join(f"  {name:10}{says}" for name, says in WHAT.items()))
+        raise SystemExit(0 if what in ("", "--help") else 2)
+    program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    program.command()(importlib.import_module(f"benchmarks.{what}").run)
+    program(args=sys.argv[2:], prog_name=f"python -m benchmarks {what}")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def unequal(version: tariffs.TariffVersion, frame: pa.Table, rows: pa.Table, res
     return wrong
 
 
-def run(plants: int, seed: int) -> None:
+def run(plants: int = 1_000, seed: int = 0) -> None:
     """Prints both times; AssertionError where a plant-month differs."""
     version = tariffs.parse(CONTRACT, tariff="xx/operator", effective=FIRST)
     random = np.random.default_rng(seed)

@@ -7,11 +7,9 @@ own tables, on one thread and on all; its fastest way is the one compared. Nothi
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
-from statistics import median
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 import tariffs
+from benchmarks.measure import timed
 
 TARIFF, DAY = "cn/beijing/kitchen-waste", "2022-10-31"
 PAYERS = ["quota_unit", "other"]
@@ -40,7 +39,7 @@ SELECT quota_fee, plain_fee, coalesce(quota_fee, plain_fee) AS total FROM lines
 """
 
 
-def rows(count: int, seed: int) -> pa.Table:
+def made_rows(count: int, seed: int) -> pa.Table:
     """Payers, weights and quotas (kg as decimals of a tonne); weights lie on the rule's edges and one step beside them more often than not."""
     random = np.random.default_rng(seed)
     quota = mixed(random, [random.integers(0, 20_000, count), random.integers(0, MAXIMUM + 1, count), np.full(count, 10_000), np.zeros(count, np.int64)])
@@ -63,18 +62,6 @@ def tonnes(kilograms: Ints) -> Any:
     words[:, 0] = kilograms
     memory: Any = words
     return pa.Array.from_buffers(pa.decimal128(9, 3), len(kilograms), [None, pa.py_buffer(memory)])
-
-
-def timed(ways: Mapping[str, Callable[[], object]], repeat: int) -> dict[str, float]:
-    """The median of warm runs of each way, in seconds; the ways take turns, so that a busy machine is busy for all."""
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeat + 1):
-        for name, way in ways.items():
-            begin = time.perf_counter()
-            way()
-            if turn:
-                spent[name].append(time.perf_counter() - begin)
-    return {name: median(times) for name, times in spent.items()}
 
 
 def check_by_explain(version: tariffs.TariffVersion, table: pa.Table, result: pa.Table, seed: int) -> int:
@@ -113,14 +100,14 @@ def same(ours: pa.Table, theirs: pa.Table) -> bool:
     return all(ours[name].equals(theirs[name].cast(ours[name].type)) for name in ours.column_names)
 
 
-def run(count: int, beside: str | None, repeat: int, seed: int) -> None:
+def run(rows: int = 1_000_000, beside: str | None = None, repeat: int = 9, seed: int = 0) -> None:
     """Prints rows a second of each way, the ratio, and what was checked; AssertionError where anything is not exact."""
     version = tariffs.load(TARIFF, on=DAY)
-    table = rows(count, seed)
+    table = made_rows(rows, seed)
     result = version.rate(table)
     wrong = check_by_explain(version, table, result, seed)
     assert wrong == 0, f"{wrong} sampled rows differ from explain"
-    print(f"{version.model.name}, {count:,} rows, median of {repeat} warm runs")
+    print(f"{version.model.name}, {rows:,} rows, median of {repeat} warm runs")
     ways: dict[str, Callable[[], Any]] = {OURS: lambda: version.rate(table)}
     if beside == "duckdb":
         peers = duckdb_ways(table)
@@ -128,8 +115,8 @@ def run(count: int, beside: str | None, repeat: int, seed: int) -> None:
         ways |= peers
     spent = timed(ways, repeat)
     for name, seconds in spent.items():
-        print(f"  {count / seconds / 1e6:8.1f} M rows/s  {name}")
+        print(f"  {rows / seconds / 1e6:8.1f} M rows/s  {name}")
     ours = spent.pop(OURS)
     if spent:
         print(f"  {min(spent.values()) / ours:8.1f} x the fastest peer")
-    print(f"  equal to explain on {min(SAMPLE, count):,} sampled rows" + (", equal to DuckDB on all rows" if spent else ""))
+    print(f"  equal to explain on {min(SAMPLE, rows):,} sampled rows" + (", equal to DuckDB on all rows" if spent else ""))
