@@ -28,36 +28,19 @@ from tariffs.compare import compare as compare_versions
 from tariffs.compare import explained_of
 from tariffs.errors import NotFoundError, PackError, Problem, TariffError, fail
 from tariffs.load import VersionFile, as_date, find, roots, strays, versions
+from tariffs.manifest import BAD, as_text
 from tariffs.messages import LANGUAGES, label, language_of
 from tariffs.messages import text as say
 from tariffs.model import Rating, Version
 from tariffs.money import read_number
+from tariffs.options import From, Json, Known, Locale, On, Rules, Span, Tariff, To, default_locale
+from tariffs.options import help_text as _help
 from tariffs.words import called, quantity, reader
 
 _P = ParamSpec("_P")
 
 
-def default_locale() -> str:
-    """``TARIFFS_LOCALE``, else what the system speaks; Chinese or English."""
-    spoken = next((value for name in ("TARIFFS_LOCALE", "LC_ALL", "LC_MESSAGES", "LANG") if (value := os.environ.get(name))), "en")
-    return language_of(spoken)
-
-
-def _help(key: str) -> str:
-    return say(f"cli.help.{key}", default_locale())
-
-
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, help=_help("app"))
-
-Rules = Annotated[list[Path] | None, typer.Option("--rules", metavar="DIR", help=_help("rules"))]
-Locale = Annotated[str, typer.Option("--locale", default_factory=default_locale, show_default=False, metavar="en|zh", help=_help("locale"))]
-Json = Annotated[bool, typer.Option("--json", help=_help("json"))]
-On = Annotated[str | None, typer.Option("--on", metavar="YYYY-MM-DD", help=_help("on"))]
-Known = Annotated[str | None, typer.Option("--known", metavar="YYYY-MM-DD", help=_help("known"))]
-Span = Annotated[str | None, typer.Option("--period", metavar="YYYY-MM", help=_help("period"))]
-From = Annotated[str | None, typer.Option("--from", metavar="YYYY-MM-DD", help=_help("from"))]
-To = Annotated[str | None, typer.Option("--to", metavar="YYYY-MM-DD", help=_help("to"))]
-Tariff = Annotated[str, typer.Argument(metavar="TARIFF", help=_help("tariff"))]
 
 
 def main() -> None:
@@ -380,6 +363,54 @@ def _peak() -> str:
 
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit)
+
+
+@app.command("scale", help=say("scale.help.scale", default_locale()))
+@_door
+def scale(
+    tariff: Tariff,
+    source: Annotated[Path, typer.Argument(metavar="IN_DIR", help=say("scale.help.source", default_locale()))],
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT_DIR", help=say("scale.help.output", default_locale()))],
+    workers: Annotated[int | None, typer.Option("--workers", min=1, metavar="N", help=say("scale.help.workers", default_locale()))] = None,
+    dask: Annotated[str | None, typer.Option("--dask", metavar="ADDRESS", help=say("scale.help.dask", default_locale()))] = None,
+    on: On = None,
+    known: Known = None,
+    period: Span = None,
+    start: From = None,
+    end: To = None,
+    errors: Annotated[Literal["raise", "return"], typer.Option("--errors", help=_help("errors"))] = "raise",
+    workings: Annotated[bool, typer.Option("--workings", help=_help("workings"))] = False,
+    rules: Rules = None,
+    locale: Locale,
+    as_json: Json = False,
+) -> bool:
+    """A folder of files, one task each."""
+    from tariffs import scale as many
+
+    span = _period(period, start, end, locale)
+    if dask is not None and workers is not None:
+        raise typer.BadParameter(say("scale.two-engines", locale))
+    version = _version(tariff, on, known, span, rules, locale)
+    options: dict[str, Any] = {"period": span, "errors": errors, "workings": workings, "locale": locale}
+    options |= {"run": many.by_dask(dask) if dask is not None else many.locally(workers)}
+    options |= {"progress": functools.partial(_files_progress, locale)} if sys.stderr.isatty() and not as_json else {}
+    begin = time.monotonic_ns()
+    done = many.rate_files(version, source, output, **options)
+    spent = {"seconds": _thousandths((time.monotonic_ns() - begin) // 10**6), "files": len(done.files), "kept": sum(file.kept for file in done.files)}
+    totals = as_text(done.totals)
+    if as_json:
+        _print_json({"rows": done.rows, "bad": done.bad, "totals": totals, **spent, "manifest": str(done.path)})
+    else:
+        typer.echo(say("scale.done", locale, rows=done.rows - done.bad, total=totals["total"], currency=version.currency, path=done.path, **spent))
+        if done.bad:
+            typer.echo(say("scale.bad", locale, rows=done.bad, path=done.path.parent / BAD), err=True)
+    return not done.bad
+
+
+def _files_progress(locale: str, done: int, files: int, rows: int) -> None:
+    """One line of a terminal, written over and over."""
+    typer.echo("\r" + say("scale.progress", locale, done=done, files=files, rows=rows) + "\r", err=True, nl=False)
 
 
 # --- new, schema --------------------------------------------------------------------------------------------------
