@@ -1,64 +1,146 @@
-"""Every published version x random facts on its own edges: both evaluators, with ``==``."""
+"""Every pack, a million rows on its own edges and halves: the decimal loop against every path of ``rate``, and against ``explain``.
+
+``python -m soak packs --rows 1000000 [--tariff X] [--everywhere]``; exit code 1 where a single amount or refusal differs.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, timedelta
+import tempfile
+from collections.abc import Iterator, Mapping
+from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from random import Random
+from typing import Any
+
+import numpy as np
 
 import tariffs
-from soak.differential import Period, as_decimals, as_texts, compare
-from tariffs.model import Input, Version
+from soak.decimal_loop import Answer, Loop, build, source
+from soak.differential import as_decimals, as_texts, compare
+from soak.pack_paths import Halves, Tally, Way, Wrong, by_explain, by_loop, counting, differences, ways
+from soak.pack_rows import Study, draw, number, periods_of, scale_of, study
+from soak.pack_tables import FORMS, Tables, facts_at, period_at, tables
+from tariffs.model import Version
 
-Marks = list[Decimal]
+ROOT = Path(__file__).parent.parent
+FRAME = 2**16  # rows drawn and compared at a time
+STAGED = 2**11  # the same of a version whose rows have rows of their own
+
+
+def run(rows: int, seed: int, *, explained: int = 10_000, tariff: str = "", everywhere: bool = False, show: bool = False) -> int:
+    """Prints a line a pack; 1 where one differs. ``tariff`` is a part of a tariff's id."""
+    files = [file for file in packs(everywhere) if tariff in file.tariff]
+    tallies = []
+    for file in files:
+        version = tariffs.read(file)
+        if show:
+            print(source(version.model))
+        tallies.append(soak(version, rows, explained, seed))
+        print(line(tallies[-1]), flush=True)
+    wrong = sum(tally.wrong for tally in tallies)
+    print(f"packs: {len(tallies)} of {len(files)} versions, {_counts(tallies)}")
+    return 1 if wrong or not tallies else 0
+
+
+def packs(everywhere: bool) -> Iterator[tariffs.VersionFile]:
+    """The packs of the library; with ``everywhere`` those of the examples and the tests too."""
+    yield from tariffs.versions()
+    for root in sorted([*ROOT.glob("examples/*/rules"), ROOT / "tests" / "rules"]) if everywhere else []:
+        yield from (file for file in tariffs.versions(root) if file.path.is_relative_to(root))
+
+
+def soak(version: tariffs.TariffVersion, rows: int, explained: int, seed: int, *, seconds: int = 6, frame: int = FRAME) -> Tally:
+    """One version; a stage's rows count as rows, thirty an account. Stops at the first frame with a difference."""
+    tally, halves = Tally(version.model.name), Halves()
+    made = study(version.model, seed, seconds=seconds, wanted=min(400, 20 + rows // 100))
+    loop, paths = build(version.model, counting(halves)), ways(version)
+    random = np.random.default_rng([seed, *version.model.name.encode()])
+    size, left = (frame, rows) if version.model.stage is None else (min(frame, STAGED), -(-rows // 30))
+    with tempfile.TemporaryDirectory() as folder:
+        turn = 0
+        while left > 0 and not tally.wrong:
+            drawn = draw(made, random, min(size, left))
+            given = tables(made, drawn, random, FORMS[turn % len(FORMS)])
+            _one_frame(version, made, loop, paths, given, tally, min(explained - tally.explained, drawn.count), Path(folder))
+            turn, left = turn + 1, left - drawn.count
+    tally.halves = halves.count
+    return tally
+
+
+def _one_frame(
+    version: tariffs.TariffVersion, made: Study, loop: Loop, paths: Mapping[str, Way], given: Tables, tally: Tally, explained: int, folder: Path
+) -> None:
+    answers, seconds = by_loop(loop, made, given)
+    tally.rows += len(answers)
+    tally.stage_rows += 0 if given.stage is None else given.stage.num_rows
+    tally.refused += sum(isinstance(answer, str) for answer in answers)
+    tally.seconds["loop"] = tally.seconds.get("loop", 0) + seconds
+    for name, path in paths.items():
+        found = path(version, given, folder)
+        tally.seconds[name] = tally.seconds.get(name, 0) + found.seconds
+        _note(version, made, given, answers, differences(name, loop, answers, found), tally)
+    wrong = [row for row in range(explained) if by_explain(version, facts_at(made, given, row), period_at(given, row), loop) != answers[row]]
+    tally.explained += explained
+    _note(version, made, given, answers, Wrong("explain", wrong) if wrong else None, tally)
+
+
+def _note(version: tariffs.TariffVersion, made: Study, given: Tables, answers: list[Answer], wrong: Wrong | None, tally: Tally) -> None:
+    """Counts a difference and keeps the shortest set of facts that shows one."""
+    if wrong is None:
+        return
+    tally.wrong += max(1, len(wrong.rows))
+    row = min(wrong.rows[:1000], key=lambda row: len(str(facts_at(made, given, row))), default=0)
+    facts, period = facts_at(made, given, row), period_at(given, row)
+    told = by_explain(version, facts, period, made.loop)
+    tally.reproducer += (
+        f"\n  {wrong.path} differs in {len(wrong.rows)} rows ({wrong.what}); row {row}: facts {facts!r}, period {period}"
+        f"\n    loop    {_named(made.loop, answers[row])}\n    explain {_named(made.loop, told)}"
+    )
+
+
+def _named(loop: Loop, answer: Answer) -> Any:
+    return answer if isinstance(answer, str) else {name: str(amount) for name, amount in zip(loop.outputs, answer, strict=True) if amount is not None}
+
+
+def line(tally: Tally) -> str:
+    """Rows, halves, refused, wrong, and thousands of rows a second by path."""
+    speeds = ", ".join(f"{path} {tally.rows / seconds / 1000:,.0f}" for path, seconds in tally.seconds.items() if seconds)
+    return f"{tally.name}: {_counts([tally])}; k rows/s: {speeds}{tally.reproducer}"
+
+
+def _counts(tallies: list[Tally]) -> str:
+    """Their sums in words."""
+    names = ("rows", "stage_rows", "halves", "refused", "explained", "wrong")
+    rows, staged, halves, refused, explained, wrong = (sum(getattr(tally, name) for tally in tallies) for name in names)
+    inner = f" ({staged:,} of stages)" if staged else ""
+    return f"{rows:,} rows{inner}, {halves:,} exact halves, {refused:,} refused, {explained:,} explained, {wrong} wrong"
+
+
+# --- text and objects ---------------------------------------------------------------------------------------------
 
 
 def compare_pack(file: tariffs.VersionFile, rows: int, seed: int) -> bool:
-    """One version against itself; False where no whole period fits into its validity or an inner stage needs rows of its own."""
+    """``explain`` against ``rate`` over facts given as objects, as text and as Decimals; False where no whole period fits or a stage needs rows."""
     version = tariffs.read(file)
-    period = _period(version.model)
-    if period is None or version.model.stage is not None:
+    periods = periods_of(version.model)
+    if not periods or version.model.stage is not None:
         return False
     random = Random(f"{seed} {version.model.name}")
     marks = sorted({number for value in version.model.values for cell in value.cells.values() for number in cell} | {Decimal(0)})
     facts = [_facts(version.model, random, marks) for _ in range(rows)]
+    period: tuple[date, date] = periods[0]
     for given in (facts, as_texts(facts), as_decimals(facts)):
         compare(version, given, period, version.model.content)
     return True
 
 
-def _facts(version: Version, random: Random, marks: Marks) -> Mapping[str, object]:
-    """Choices at random; numbers on bounds, on the numbers of the rule and on sums of two of them, one step beside; now and then wrong."""
+def _facts(version: Version, random: Random, marks: list[Decimal]) -> Mapping[str, object]:
+    """Choices at random, numbers on the rule's own and beside; now and then something that is none."""
     found: dict[str, object] = {name: random.choice(list(choice.members)) for name, choice in version.choices.items()}
     for item in version.inputs:
-        found[item.full_name] = _number(item, random, marks)
+        scale = scale_of(item, marks)
+        found[item.full_name] = number(scale, random.choice([int(random.choice(scale.marks)), random.randint(0, scale.count)]))
     if found and random.randrange(10) == 0:
         found[random.choice(list(found))] = random.choice([None, "x", -(10**12), Decimal("0.00001")])
     return found
-
-
-def _number(item: Input, random: Random, marks: Marks) -> Decimal:
-    kind = item.type
-    if not kind.grid:
-        return kind.low
-    mark = random.choice([kind.low, kind.high, random.choice(marks), random.choice(marks) + random.choice(marks), kind.high * random.randrange(1000) / 1000])
-    near = kind.low + ((mark - kind.low) // kind.grid + random.choice([-1, 0, 0, 1])) * kind.grid
-    return min(max(near, kind.low), kind.low + (kind.high - kind.low) // kind.grid * kind.grid)
-
-
-def _period(version: Version) -> Period | None:
-    """The first whole period of the version that starts on a day every month has."""
-    start = version.effective
-    while start.day > 28:
-        start += timedelta(days=1)
-    months = version.period_months or (1 if version.period == "any" else 0)
-    end = date(start.year + (start.month + months - 1) // 12, (start.month + months - 1) % 12 + 1, start.day) if months else start + timedelta(days=1)
-    return None if version.end is not None and end > version.end else (start, end)
-
-
-def run(rows: int, seed: int) -> None:
-    """Prints how many versions agree."""
-    files = tariffs.versions()
-    used = sum(compare_pack(file, rows, seed) for file in files)
-    print(f"packs: {used} of {len(files)} versions, {rows} sets of facts each, no difference")
