@@ -111,7 +111,8 @@ def opened(target: Path, names: Iterable[str], job: Mapping[str, Any]) -> Iterat
     with _held(target):
         written = _read(target / JOB)
         if written is not None and written != job:
-            raise fail(TariffError, "scale-other-job", path=target, other=_spoken(written), job=_spoken(job))
+            differ = [name for name in job if job[name] != written.get(name)]
+            raise fail(TariffError, "scale-other-job", path=target, other=_spoken(written, differ), job=_spoken(job, differ))
         expected = set(names) if written is not None else set[str]()
         foreign = [path for path in _visible(target) if path.relative_to(target).as_posix() not in expected]
         if foreign:
@@ -140,8 +141,8 @@ def _held(target: Path) -> Iterator[None]:
         yield
 
 
-def _spoken(job: Mapping[str, Any]) -> str:
-    return json.dumps({name: value for name, value in job.items() if name not in ("format", "software")}, ensure_ascii=False)
+def _spoken(job: Mapping[str, Any], names: Iterable[str]) -> str:
+    return json.dumps({name: job.get(name) for name in names}, ensure_ascii=False)
 
 
 def file_of(path: Path) -> File:

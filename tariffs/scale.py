@@ -199,11 +199,11 @@ def rate_files(
 
 
 def _described(work: Job, version: api.TariffVersion) -> dict[str, Any]:
-    """What a folder of results is for, as its papers say it. The language of the reasons does not matter to it."""
+    """What a folder of results is for, as its papers say it. What becomes of bad rows may change between runs."""
     days = None if work.period is None else [str(day) for day in work.period]
     found = {"format": manifest.FORMAT, "software": work.software, "tariff": version.id, "effective": str(version.effective)}
     found |= {"revision": version.revision, "digest": version.digest, "currency": version.currency, "on": str(version.on) if version.on else None}
-    return {**found, "period": days, "errors": work.errors, "workings": work.workings}
+    return {**found, "period": days, "workings": work.workings}
 
 
 def rate_one(work: Job, target: str, item: Item) -> Answer:
@@ -214,7 +214,7 @@ def rate_one(work: Job, target: str, item: Item) -> Answer:
         _same_software(work)
         given = manifest.file_of(source)
         kept = manifest.finished(folder, name, given)
-        if kept is not None:
+        if kept is not None and (work.errors == "return" or not kept.bad):
             return kept
         aside.mkdir(parents=True)
         options: dict[str, Any] = {"errors": work.errors, "workings": work.workings, "locale": work.locale}
