@@ -192,7 +192,7 @@ def settle(
     with _door(settings, as_json) as (engine, out), _progress(locale) as progress:
         outcome = use_case(engine, settings, plant, span, day, runs.clock(), progress)
         where = folder or Path("out") / outcome.id
-        with connect.reading(engine) as conn:
+        with connect.reading(engine, settings.utility) as conn:
             files = write_settlements(conn, settings.utility, outcome.id, where) if outcome.id else []
         if as_json:
             _print({name: getattr(outcome, name) for name in outcome.__slots__} | {"folder": str(where) if files else "", "files": files})
@@ -205,7 +205,7 @@ def review(run: Run = "", db: Db = "", user: As = "", limit: Limit = 3, as_json:
     settings = _settings(db, None, user, locale)
     with _door(settings, as_json) as (engine, out):
         found = runs.review(engine, settings, run, runs.clock())
-        with connect.reading(engine) as conn:
+        with connect.reading(engine, settings.utility) as conn:
             seen = reviews.look(conn, settings.utility, runs.pick(conn, settings.utility, found, _EVERY))
         if as_json:
             _print(reviews.as_json(seen, locale))
@@ -216,7 +216,7 @@ def review(run: Run = "", db: Db = "", user: As = "", limit: Limit = 3, as_json:
 def _step(action: Callable[[Engine, Settings, str, Any], str], said: str, run: str, settings: Settings, as_json: bool) -> None:
     with _door(settings, as_json) as (engine, out):
         found = action(engine, settings, run, runs.clock())
-        with connect.reading(engine) as conn:
+        with connect.reading(engine, settings.utility) as conn:
             seen = reviews.look(conn, settings.utility, runs.pick(conn, settings.utility, found, _EVERY))
         if as_json:
             _print(reviews.as_json(seen, settings.locale) | {"exceptions": len(seen.exceptions)})
@@ -243,7 +243,7 @@ def cancel(run: Run = "", db: Db = "", user: As = "", as_json: Json = False, loc
 @app.command("runs", help=_help("runs"))
 def runs_(db: Db = "", as_json: Json = False, locale: Locale = _LOCALE) -> None:
     settings = _settings(db, None, "", locale)
-    with _door(settings, as_json) as (engine, out), connect.reading(engine) as conn:
+    with _door(settings, as_json) as (engine, out), connect.reading(engine, settings.utility) as conn:
         found = store.every(conn, settings.utility)
         if as_json:
             _print({"runs": [reviews.run_json(one) for one in found]})
@@ -262,7 +262,7 @@ def export(
     from billing_service.documents.export import export as write
 
     settings = _settings(db, None, "", locale)
-    with _door(settings, as_json) as (engine, out), _progress(locale) as progress, connect.reading(engine) as conn:
+    with _door(settings, as_json) as (engine, out), _progress(locale) as progress, connect.reading(engine, settings.utility) as conn:
         found = runs.pick(conn, settings.utility, run, _WITH_DOCUMENTS)
         seen = reviews.look(conn, settings.utility, found)
         done = write(conn, settings.utility, seen, folder or Path("out") / str(found.id), locale, progress)

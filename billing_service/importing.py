@@ -35,7 +35,7 @@ def import_folder(db: Engine, utility: str, folder: Path, by: str, at: datetime)
     rest is stored. Bad rows are kept with the import, so nothing that arrived is ever lost sight of.
     """
     sheets = _read_all(_files(folder))
-    with writing(db) as conn:
+    with writing(db, utility) as conn:
         return [_store(conn, utility, name, sheet, by, at) for name, sheet in sheets.items()]
 
 

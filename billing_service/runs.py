@@ -44,7 +44,7 @@ class Outcome:
 
 def start_run(db: Engine, settings: Settings, period: Period, known: date | None, now: datetime, progress: Progress) -> Outcome:
     """Bill a period: invoices for what was never billed, differences for what was and has changed, the rest parked with its reason."""
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         return run_in(conn, settings, period, known, now, progress)
 
 
@@ -228,7 +228,7 @@ def adopt(db: Engine, settings: Settings, tariff: str, on: date, document: str, 
         raise Refused(error.problems) from error
     if version.status == "draft":
         raise refused("version-draft", version=version.model.name, status=version.status, tariff=version.id, effective=version.effective)
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         if versions.adoption(conn, settings.utility, version.digest) is not None:
             return version, False
         keep_version(conn, settings.utility, version)
@@ -238,7 +238,7 @@ def adopt(db: Engine, settings: Settings, tariff: str, on: date, document: str, 
 
 def review(db: Engine, settings: Settings, run: str, now: datetime) -> str:
     """Mark a draft run as reviewed; one already past that stays as it is. Its id."""
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         found = pick(conn, settings.utility, run, (*store.OPEN, "issued", "empty", "cancelled") if run else store.OPEN)
         if found.state == "draft":
             store.change(conn, settings.utility, found.id, state="reviewed", reviewed_by=settings.user, reviewed_at=now)
@@ -247,7 +247,7 @@ def review(db: Engine, settings: Settings, run: str, now: datetime) -> str:
 
 def approve(db: Engine, settings: Settings, run: str, now: datetime) -> str:
     """Four eyes: who created the run may not approve it, unless the office is set to one person."""
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         found = _in_state(conn, settings.utility, run, "reviewed", "approve")
         if found.created_by == settings.user and not settings.one_person:
             raise refused("same-person", user=settings.user, run=found.id)
@@ -257,7 +257,7 @@ def approve(db: Engine, settings: Settings, run: str, now: datetime) -> str:
 
 def issue(db: Engine, settings: Settings, run: str, now: datetime) -> str:
     """Number every document that is not over zero, without gaps, in the order of accounts, and close the run."""
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         found = _in_state(conn, settings.utility, run, "approved", "issue")
         year = now.astimezone(ZoneInfo(settings.timezone)).year
         numbers: list[tuple[str, str, str]] = []
@@ -278,7 +278,7 @@ def issue(db: Engine, settings: Settings, run: str, now: datetime) -> str:
 
 def cancel(db: Engine, settings: Settings, run: str, now: datetime) -> str:
     """Take back a run that is not issued; its contracts can be billed again."""
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         found = pick(conn, settings.utility, run, store.OPEN)
         if found.state not in store.OPEN:
             raise refused("wrong-state", run=found.id, state=found.state, action="cancel", needed=", ".join(store.OPEN))
@@ -298,7 +298,7 @@ def pick(conn: Connection, utility: str, run: str, states: Sequence[str]) -> Row
 
 def run_of(db: Engine, utility: str, run: str, states: Sequence[str]) -> Row[Any]:
     """Like ``pick``, in a transaction of its own."""
-    with reading(db) as conn:
+    with reading(db, utility) as conn:
         return pick(conn, utility, run, states)
 
 

@@ -20,7 +20,7 @@ def settle(db: Engine, settings: Settings, plant: str, period: Period, known: da
     A period that a final settlement covers is closed: what changed in it changes the final alone, so that a correction gives
     one document and not two. While another of the plant's settlements is a draft nothing that overlaps it is begun.
     """
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         _check(conn, settings.utility, plant, period)
         return runs.run_in(conn, settings, period, known, now, progress, runs.Scope(plant, _due))
 

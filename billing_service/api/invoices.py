@@ -18,8 +18,9 @@ router = APIRouter()
 @router.get("/invoices/{number}", response_model=Invoice, response_model_by_alias=True, responses=troubles(404, 422), summary="An issued document")
 def get_invoice(request: Request, number: Annotated[str, Path(max_length=40, pattern=r"^[A-Z0-9-]+$")]) -> Invoice:
     """Invoice, difference document or settlement by its number."""
-    with reading(request.app.state.engine) as conn:
-        found = by_number(conn, settings_of(request).utility, number)
+    utility = settings_of(request).utility
+    with reading(request.app.state.engine, utility) as conn:
+        found = by_number(conn, utility, number)
     if found is None:
         raise Refused([problem("no-such-invoice", number=number)], "not-found")
     return found

@@ -48,7 +48,7 @@ def _quote(engine: Any, settings: Settings, asked: QuoteRequest, now: datetime) 
     except PackError as error:
         raise Refused([problem("tariff-unusable", tariff=asked.tariff)]) from error
     rating = version.explain(asked.facts, period=asked.period)
-    with reading(engine) as conn:
+    with reading(engine, settings.utility) as conn:
         adopted = versions.adoption(conn, settings.utility, version.digest) is not None
     return _answer(version, rating, on, adopted, valid_until(version, settings, now))
 

@@ -21,7 +21,7 @@ router = APIRouter()
 def list_tariffs(request: Request) -> TariffList:
     """Versions in the order of tariff, date and revision; files that cannot be used are listed apart with their problems."""
     settings = settings_of(request)
-    with reading(request.app.state.engine) as conn:
+    with reading(request.app.state.engine, settings.utility) as conn:
         adopted = versions.adopted_digests(conn, settings.utility)
     found: list[TariffListed] = []
     wrong: list[Trouble] = []

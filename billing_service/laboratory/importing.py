@@ -44,12 +44,12 @@ def import_lab(db: Engine, settings: Settings, path: Path, asked: Asked, at: dat
     if size > MAX_BYTES:
         raise refused("lab-too-large", bytes=size, limit=MAX_BYTES)
     content = path.read_bytes()
-    with reading(db) as conn:
+    with reading(db, settings.utility) as conn:
         accounts = {asked.plant, *asked.words.plants.values()}
         found_bounds = bounds(conn, settings, accounts, asked.period)
     known = Asked(asked.plant, asked.period, asked.point, asked.words, {**found_bounds, **asked.bounds})
     found = read_sheet(content, str(path), known)
-    with writing(db) as conn:
+    with writing(db, settings.utility) as conn:
         new, same, refusals = compare(conn, settings.utility, "usage", [_row(str(path), one) for one in found.samples])
         found.problems += _once_a_plant(refusals)
         stored = not found.problems and not dry_run

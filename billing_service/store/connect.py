@@ -1,4 +1,8 @@
-"""Opening the database: its settings, its migrations, and one way to read and one to write."""
+"""Opening the database: its settings, its migrations, and one way to read and one to write.
+
+Both open a transaction for one utility. On PostgreSQL they name it to the row-level policies for as long as the transaction
+lasts, so that a statement without its ``utility`` finds nothing of others; on SQLite the statements alone keep utilities apart.
+"""
 
 from __future__ import annotations
 
@@ -11,53 +15,83 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Row, create_engine, event, insert, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, select, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from billing_service.problems import refused
 from billing_service.store import tables
 
 #: What others need to name, so that SQLAlchemy itself is imported in the store only.
-__all__ = ["Connection", "DBAPIError", "Engine", "Row", "engine", "migrate", "reading", "require", "writing"]
+__all__ = ["Connection", "DBAPIError", "Engine", "IntegrityError", "Row", "engine", "lock", "migrate", "reading", "require", "writing"]
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
+_POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
+_WAIT_MS = 20_000
 
 
 def engine(url: str) -> Engine:
-    """An engine that keeps SQLite honest: foreign keys on, a wait for the other writer, explicit BEGIN."""
-    if not url.startswith("sqlite:///"):
-        raise refused("database-not-supported", kind=url.partition("://")[0])
+    """An engine for SQLite or PostgreSQL. Refused: another database, a driver that is not installed, an URL that is none."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise refused("bad-database-url") from error
+    if parsed.drivername in _POSTGRESQL:
+        return _postgresql(parsed)
+    if parsed.drivername != "sqlite":
+        raise refused("database-not-supported", kind=parsed.drivername)
     # A new connection each time: cheap on SQLite, and no file stays open after a use case.
-    made = create_engine(url, poolclass=NullPool)
-    event.listen(made, "connect", _prepare)
-    event.listen(made, "begin", _begin)
+    made = create_engine(parsed, poolclass=NullPool)
+    event.listen(made, "connect", _prepare_sqlite)
+    event.listen(made, "begin", _begin_sqlite)
     return made
 
 
 @contextmanager
-def writing(db: Engine) -> Iterator[Connection]:
-    """One transaction that takes the write lock at once; commits at its end, before any answer is given."""
+def writing(db: Engine, utility: str, *, alone: bool = True) -> Iterator[Connection]:
+    """One transaction that may write; commits at its end, before any answer is given.
+
+    ``alone``: no other such transaction of this utility runs meanwhile, so what was looked up stays true until it is written.
+    SQLite has one writer anyway. On PostgreSQL other utilities go on, and so do transactions with ``alone=False``: those rely on
+    unique keys and locks of rows by themselves, and take ``lock`` before they change anything that others look up.
+    """
     with db.connect().execution_options(write=True) as conn, conn.begin():
+        _name(conn, utility)
+        if alone:
+            lock(conn, utility)
         yield conn
 
 
 @contextmanager
-def reading(db: Engine) -> Iterator[Connection]:
-    """One consistent view."""
-    with db.connect() as conn, conn.begin():
-        yield conn
+def reading(db: Engine, utility: str) -> Iterator[Connection]:
+    """One consistent view, that cannot write on PostgreSQL."""
+    with db.connect() as conn:
+        if conn.dialect.name == "postgresql":
+            conn.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with conn.begin():
+            _name(conn, utility)
+            yield conn
+
+
+def lock(conn: Connection, utility: str) -> None:
+    """Wait until no other transaction holds this utility, and hold it to the end of this one; nothing to do on SQLite.
+
+    The row of ``utilities`` is what is locked. Rows that refer to it do not wait for it.
+    """
+    if conn.dialect.name == "postgresql":
+        table = tables.utilities.c
+        conn.execute(select(table.id).where(table.id == utility).with_for_update(key_share=True))
 
 
 def migrate(db: Engine, utility: str) -> bool:
     """Bring the database to the newest tables and make sure of its utility; whether anything had to change."""
-    with db.connect() as conn:
-        before = MigrationContext.configure(conn).get_current_revision()
+    before = _revision(db)
     if before != _newest():
         config = _config()
         config.attributes["engine"] = db
         command.upgrade(config, "head")
-    with writing(db) as conn:
+    with writing(db, utility) as conn:
         if conn.execute(select(tables.utilities.c.id).where(tables.utilities.c.id == utility)).first() is None:
             conn.execute(insert(tables.utilities).values(id=utility, name=utility))
             return True
@@ -65,27 +99,64 @@ def migrate(db: Engine, utility: str) -> bool:
 
 
 def require(db: Engine, utility: str) -> None:
-    """Refuse a database that is absent, not ours, older than the program, or does not know the utility."""
+    """Refuse a database that is absent, not ours, older than the program, does not know the utility, or that the row-level policies cannot guard."""
     path = db.url.database
     if db.dialect.name == "sqlite" and path not in (None, ":memory:") and not Path(path).exists():
         raise refused("no-database", db=path)
+    shown = path if db.dialect.name == "sqlite" else db.url.render_as_string(hide_password=True)
+    known = _revision(db) == _newest()
+    if known:
+        with reading(db, utility) as conn:
+            if db.dialect.name == "postgresql" and conn.execute(_UNGUARDED).scalar():
+                raise refused("database-role-unguarded", role=db.url.username or "")
+            known = conn.execute(select(tables.utilities.c.id).where(tables.utilities.c.id == utility)).first() is not None
+    if not known:
+        raise refused("old-database", db=shown)
+
+
+_UNGUARDED = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+
+
+def _revision(db: Engine) -> str | None:
+    """The migration the database stands at; None for one without tables. Refused where it cannot be opened."""
     try:
         with db.connect() as conn:
-            found = MigrationContext.configure(conn).get_current_revision()
-            known = found == _newest() and conn.execute(select(tables.utilities.c.id).where(tables.utilities.c.id == utility)).first()
+            return MigrationContext.configure(conn).get_current_revision()
     except DBAPIError as error:
-        raise refused("unreadable-database", db=path, reason=str(error.orig)) from error
-    if not known:
-        raise refused("old-database", db=path)
+        if db.dialect.name == "sqlite":
+            raise refused("unreadable-database", db=db.url.database, reason=str(error.orig)) from error
+        raise refused("unreachable-database", db=db.url.render_as_string(hide_password=True), reason=_first_line(error)) from error
 
 
-def _prepare(connection: Any, _record: object) -> None:
+def _first_line(error: DBAPIError) -> str:
+    return (str(error.orig).strip().splitlines() or [""])[0]
+
+
+def _name(conn: Connection, utility: str) -> None:
+    """Tell the row-level policies whose rows this transaction may see."""
+    if conn.dialect.name == "postgresql":
+        conn.execute(select(func.set_config("billing.utility", utility, True)))
+
+
+def _postgresql(url: URL) -> Engine:
+    options = {"options": f"-c timezone=UTC -c lock_timeout={_WAIT_MS}", "application_name": "billing", "connect_timeout": "10"}
+    given = {name: value for name, value in options.items() if name not in url.query}
+    try:
+        # A connection that died in the pool (the server was restarted) is replaced before a use case meets it.
+        return create_engine(url.set(drivername="postgresql+psycopg"), connect_args=given, pool_pre_ping=True, pool_size=5, max_overflow=15)
+    except ImportError as error:
+        raise refused("driver-missing", module=error.name or "psycopg") from error
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver starts no transactions of its own
-    for pragma in ("foreign_keys=ON", "busy_timeout=20000", "journal_mode=WAL", "synchronous=FULL", "cache_size=-64000"):
+    # recursive_triggers: without it INSERT OR REPLACE removes rows behind the back of the triggers that keep them.
+    pragmas = ("foreign_keys=ON", "recursive_triggers=ON", f"busy_timeout={_WAIT_MS}", "journal_mode=WAL", "synchronous=FULL", "cache_size=-64000")
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin(conn: Connection) -> None:
+def _begin_sqlite(conn: Connection) -> None:
     conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("write") else "BEGIN")
 
 

@@ -16,7 +16,7 @@ from tariffs.errors import Problem
 
 TABLES: Mapping[str, Table] = {"accounts": accounts, "contracts": contracts, "usage": usage_records, "corrections": usage_records}
 _KEYS: Mapping[str, tuple[str, ...]] = {"accounts": ("account",), "contracts": ("contract", "from"), "usage_records": ("id",)}
-_OURS = frozenset({"utility", "import_id", "file", "line"})
+_OURS = frozenset({"utility", "revision", "import_id", "file", "line"})
 CHUNK = 10_000
 
 

@@ -113,7 +113,7 @@ class Office:
     def rows(self, name: str) -> list[Mapping[str, Any]]:
         """All rows of a table, as stored."""
         table = tables.metadata.tables[name]
-        with connect.reading(connect.engine(f"sqlite:///{self.db}")) as conn:
+        with connect.reading(connect.engine(f"sqlite:///{self.db}"), "main") as conn:
             return [dict(row._mapping) for row in conn.execute(select(table).order_by(*table.primary_key.columns))]
 
     def lines(self) -> list[tuple[Any, ...]]:

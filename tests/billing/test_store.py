@@ -81,7 +81,7 @@ def test_the_database_itself_refuses_a_second_claim(city: Office) -> None:
     city.runs()
     engine = connect.engine(f"sqlite:///{city.db}")
     row = city.rows("billed")[0]
-    with pytest.raises(IntegrityError), connect.writing(engine) as conn:
+    with pytest.raises(IntegrityError), connect.writing(engine, "main") as conn:
         conn.execute(insert(tables.billed), [row])
 
 
@@ -89,7 +89,7 @@ def test_a_transaction_that_fails_leaves_nothing(city: Office) -> None:
     engine = connect.engine(f"sqlite:///{city.db}")
 
     def fail_late() -> None:
-        with connect.writing(engine) as conn:
+        with connect.writing(engine, "main") as conn:
             conn.execute(insert(tables.series), [{"utility": "main", "kind": "invoice", "year": 2026, "next": 9}])
             raise ZeroDivisionError
 
