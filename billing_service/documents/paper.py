@@ -1,0 +1,116 @@
+"""A document with all that its printed forms show: read once, then data in, bytes out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from billing_service.billing import series_of
+from billing_service.documents.invoice import kept_versions
+from billing_service.settings import Settings
+from billing_service.staged import given_facts
+from billing_service.store import documents, papers
+from billing_service.store.connect import Connection, Row
+from tariffs import Rating, TariffVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line. ``label`` by language; ``kind`` is ``line``, ``included`` or ``refund``, and only ``line`` counts in the total."""
+
+    tariff: str
+    digest: str
+    charge: str
+    kind: str
+    label: Mapping[str, str]
+    clause: str
+    amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """An invoice, a difference or a settlement, before it becomes a file.
+
+    ``issued`` is a local date, None before issue; ``period`` is half-open; ``corrects`` numbers what a difference stands beside;
+    ``versions`` by digest; ``ratings`` by tariff, the whole computation also where the document is a difference.
+    """
+
+    id: str
+    number: str
+    kind: str
+    direction: str
+    state: str
+    utility: str
+    run: str
+    account: str
+    name: str
+    payer_class: str
+    address: str
+    district: str
+    period: tuple[date, date]
+    currency: str
+    total: Decimal
+    issued: date | None
+    corrects: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    versions: Mapping[str, TariffVersion]
+    ratings: Mapping[str, Rating]
+
+    @property
+    def file_name(self) -> str:
+        """The number; before there is one, the state, the kind, the account and the beginning of the id."""
+        return self.number or f"{self.state}-{series_of(self.kind, self.direction)}-{self.id[:8]}"
+
+
+def by_number(conn: Connection, settings: Settings, number: str) -> Paper | None:
+    """The issued document that bears this number."""
+    row = documents.by_number(conn, settings.utility, number)
+    if row is None:
+        return None
+    lines, parts = documents.lines_of(conn, settings.utility, document=row.id), documents.parts_of(conn, settings.utility, document=row.id)
+    return _paper(conn, settings, papers.utility_name(conn, settings.utility), row, lines, parts)
+
+
+def of_run(conn: Connection, settings: Settings, run: str) -> list[Paper]:
+    """All documents of a run, drafts too, by account."""
+    lines = _by_document(documents.lines_of(conn, settings.utility, run=run))
+    parts = _by_document(documents.parts_of(conn, settings.utility, run=run))
+    name = papers.utility_name(conn, settings.utility)
+    return [_paper(conn, settings, name, row, lines.get(row.id, []), parts.get(row.id, [])) for row in documents.of_run(conn, settings.utility, run)]
+
+
+def _by_document(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
+    return {key: list(group) for key, group in groupby(rows, key=lambda row: row.document)}
+
+
+def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[Any]]) -> Paper:
+    period = (row.period_start, row.period_end)
+    kept = kept_versions(conn, settings.utility, {one.digest for one in (*lines, *parts)})
+    return Paper(
+        id=row.id,
+        number=row.number or "",
+        kind=row.kind,
+        direction=row.direction,
+        state=row.state,
+        utility=utility,
+        run=row.run,
+        account=row.account,
+        name=row.name,
+        payer_class=row.payer_class,
+        address=row.address,
+        district=row.district,
+        period=period,
+        currency=row.currency,
+        total=row.total,
+        issued=row.issued_at and row.issued_at.astimezone(ZoneInfo(settings.timezone)).date(),
+        corrects=tuple(papers.corrected(conn, settings.utility, row)) if row.kind == "difference" else (),
+        entries=tuple(Entry(one.tariff, one.digest, one.charge, one.kind, json.loads(one.label), one.clause, one.amount) for one in lines),
+        versions=kept,
+        ratings={part.tariff: kept[part.digest].explain(given_facts(json.loads(part.facts)), period=period) for part in parts},
+    )
