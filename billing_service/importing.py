@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -97,8 +97,10 @@ def _read_rows(name: str, sheet: Sheet) -> tuple[list[Row], list[Problem]]:
     return good, problems
 
 
-def sort_out(found: Iterable[Row], existing: Mapping[tuple[Any, ...], tuple[Mapping[str, Any], str]]) -> tuple[list[Row], int, list[Problem]]:
-    """Split rows into new ones, repeats (counted) and conflicts: same key, other content. ``existing``: key -> content, place."""
+def sort_out(found: Iterable[Row], existing: Mapping[tuple[Any, ...], ledger.Stored]) -> tuple[list[Row], int, list[Problem]]:
+    """Split rows into new ones, repeats (counted) and conflicts: same key, other content. Terms that became known later than
+    the ones stored are no conflict but their next revision.
+    """
     seen = dict(existing)
     new: list[Row] = []
     same = 0
@@ -106,14 +108,22 @@ def sort_out(found: Iterable[Row], existing: Mapping[tuple[Any, ...], tuple[Mapp
     for row in found:
         old = seen.get(row.key)
         if old is None:
-            seen[row.key] = (row.content, f"{row.file}:{row.line}")
+            seen[row.key] = ((row.content,), f"{row.file}:{row.line}")
             new.append(row)
-        elif old[0] == row.content:
+        elif row.content in old[0]:
             same += 1
+        elif _is_revision(row.content, old[0][-1]):
+            seen[row.key] = ((*old[0], row.content), f"{row.file}:{row.line}")
+            new.append(replace(row, content={**row.content, "revision": len(old[0]) + 1}))
         else:
-            differing = ", ".join(sorted(name for name in row.content if row.content[name] != old[0][name]))
+            differing = ", ".join(sorted(name for name in row.content if row.content[name] != old[0][-1][name]))
             conflicts.append(problem("conflict", row.file, row.line, key=" ".join(str(part) for part in row.key), place=old[1], columns=differing))
     return new, same, conflicts
+
+
+def _is_revision(content: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    known = content.get("known")
+    return "contract" in content and known is not None and (old["known"] is None or known > old["known"])
 
 
 def _with_known_partners(conn: Connection, utility: str, name: str, new: list[Row]) -> tuple[list[Row], list[Problem]]:

@@ -8,9 +8,10 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, or_, select
+from sqlalchemy import Connection, Row, Table, func, insert, select
 
 from billing_service import problems
+from billing_service.store import revisions
 from billing_service.store.tables import accounts, contracts, import_problems, imports, usage_records
 from tariffs.errors import Problem
 
@@ -27,18 +28,24 @@ def chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
         yield piece
 
 
-def existing(conn: Connection, utility: str, table: Table, firsts: Collection[str]) -> dict[tuple[Any, ...], tuple[Mapping[str, Any], str]]:
-    """Rows already stored whose first key column is one of ``firsts``: key -> (content, ``file:line``)."""
+#: What is stored under a key: its contents, the newest revision last, and the place (``file:line``) of that one.
+Stored = tuple[tuple[Mapping[str, Any], ...], str]
+
+
+def existing(conn: Connection, utility: str, table: Table, firsts: Collection[str]) -> dict[tuple[Any, ...], Stored]:
+    """Rows already stored whose first key column is one of ``firsts``."""
     key = _KEYS[table.name]
     names = [column.name for column in table.columns if column.name not in _OURS]
     query = select(*(table.c[name] for name in names), table.c.file, table.c.line).where(table.c.utility == utility)
     if conn.execute(query.limit(1)).first() is None:
         return {}
-    found: dict[tuple[Any, ...], tuple[Mapping[str, Any], str]] = {}
+    found: dict[tuple[Any, ...], Stored] = {}
+    ordered = query.order_by(table.c.revision) if "revision" in table.c else query
     for piece in chunks(sorted(set(firsts))):
-        for row in conn.execute(query.where(table.c[key[0]].in_(piece))):
+        for row in conn.execute(ordered.where(table.c[key[0]].in_(piece))):
             content = dict(zip(names, row, strict=False))
-            found[tuple(content[name] for name in key)] = (content, f"{row.file}:{row.line}")
+            one = tuple(content[name] for name in key)
+            found[one] = ((*found.get(one, ((), ""))[0], content), f"{row.file}:{row.line}")
     return found
 
 
@@ -51,9 +58,12 @@ def add_import(conn: Connection, utility: str, file: str, sha256: str, by: str, 
 
 
 def add_rows(conn: Connection, utility: str, table: Table, number: int, rows: Iterable[tuple[Mapping[str, Any], str, int]]) -> None:
-    """Append (content, file, line) rows."""
+    """Append (content, file, line) rows; a content without its ``revision`` is the first of its key."""
+    first = {"revision": 1} if "revision" in table.c else {}
     for piece in chunks(rows):
-        conn.execute(insert(table), [{**content, "utility": utility, "import_id": number, "file": file, "line": line} for content, file, line in piece])
+        conn.execute(
+            insert(table), [{**first, **content, "utility": utility, "import_id": number, "file": file, "line": line} for content, file, line in piece]
+        )
 
 
 def add_import_problems(conn: Connection, utility: str, number: int, found: Iterable[Problem]) -> None:
@@ -91,15 +101,8 @@ def owners(conn: Connection, utility: str, ids: Collection[str]) -> dict[str, tu
 
 def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None) -> list[Row[Any]]:
     """Every row of terms that touches [start, end), with its account's class; by account, contract and first day."""
-    table = contracts.c
-    query = (
-        select(contracts)
-        .where(table.utility == utility, table["from"] < end, or_(table.to.is_(None), table.to > start))
-        .order_by(table.account, table.contract, table["from"])
-    )
-    if known is not None:
-        query = query.where(or_(table.known.is_(None), table.known <= known))
-    return list(conn.execute(query))
+    query = revisions.standing(contracts, utility, start, end, known)
+    return list(conn.execute(query.order_by(contracts.c.account, contracts.c.contract, contracts.c["from"])))
 
 
 def usage_touching(conn: Connection, utility: str, start: date, end: date, account: str = "") -> list[Row[Any]]:

@@ -41,8 +41,9 @@ WALLED = (
     "runs",
     "series",
 )
-#: What a draft may still become; everything else about a document stands from its first moment.
-_FREE = ("state", "series", "number", "issued_at")
+#: Tables that are loaded by COPY, where no policy can hold.
+LOADED = ("documents", "parts", "lines", "billed", "exceptions", "usage_records")
+#: What stands about a document from its first moment; a draft may still get a state, a number and its day of issue.
 _FIXED = ("utility", "id", "run", "kind", "account", "period_start", "period_end", "currency", "direction", "total", "corrects", "reason", "known")
 _OPEN = "('draft', 'held')"
 _NEW_TABLES = ("run_chunks", "holds", "reliefs", "shares", "events", "api_keys", "idempotency")
@@ -63,12 +64,10 @@ def downgrade() -> None:
         _execute(f"DROP TRIGGER {name}" for name in (*_sqlite_triggers(), "documents_stand", "documents_stay", "lines_before_issue", "parts_before_issue"))
     else:
         for table in (*WALLED, "utilities"):
-            key = "id" if table == "utilities" else "utility"
-            assert key
             op.execute(f"DROP POLICY own ON {table}")
             op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY")
-        op.execute("DROP FUNCTION billing_refuse() CASCADE")
-        op.execute("DROP FUNCTION billing_refuse_late() CASCADE")
+        for function in ("billing_refuse", "billing_refuse_late", "billing_refuse_foreign"):
+            op.execute(f"DROP FUNCTION {function}() CASCADE")
     for table in reversed(_NEW_TABLES):
         op.drop_table(table)
     for index in ("ix_documents_account", "ix_documents_issued", "ix_documents_corrects"):
@@ -228,19 +227,28 @@ def _triggers_of_postgresql() -> None:
         "EXECUTE FUNCTION billing_refuse('an issued or cancelled document stands, and so does the content of a draft')"
     )
     op.execute("CREATE TRIGGER documents_stay BEFORE DELETE ON documents FOR EACH ROW EXECUTE FUNCTION billing_refuse('rows stay')")
-    # Once a statement, over all rows it added: a look at each row by itself would halve the speed of COPY.
-    op.execute(
-        "CREATE FUNCTION billing_refuse_late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        "IF EXISTS (SELECT FROM (SELECT DISTINCT utility, document FROM added) one "
-        f"JOIN documents d ON d.utility = one.utility AND d.id = one.document WHERE d.state NOT IN {_OPEN}) THEN "
-        "RAISE EXCEPTION '%: the document is no draft any more', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; "
-        "END IF; RETURN NULL; END $$"
+    # Both look once a statement, over all rows it added: a look at each row by itself would halve the speed of COPY. They run
+    # as the owner of the tables, since the role that loads in bulk may see nothing (and no policy holds for it).
+    mine = "current_setting('billing.utility', true)"
+    _function(
+        "billing_refuse_late",
+        "IF EXISTS (SELECT FROM (SELECT DISTINCT utility, document FROM added) one WHERE NOT EXISTS "
+        f"(SELECT FROM documents d WHERE d.utility = one.utility AND d.id = one.document AND d.utility = {mine} AND d.state IN {_OPEN}))",
+        "the document is no draft of this utility",
     )
-    for table in ("lines", "parts"):
+    _function("billing_refuse_foreign", f"IF EXISTS (SELECT FROM added WHERE utility IS DISTINCT FROM {mine})", "rows of another utility")
+    for table in LOADED:
+        name, function = ("before_issue", "billing_refuse_late") if table in {"lines", "parts"} else ("own", "billing_refuse_foreign")
         op.execute(
-            f"CREATE TRIGGER {table}_before_issue AFTER INSERT ON {table} REFERENCING NEW TABLE AS added "
-            "FOR EACH STATEMENT EXECUTE FUNCTION billing_refuse_late()"
+            f"CREATE TRIGGER {table}_{name} AFTER INSERT ON {table} REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
         )
+
+
+def _function(name: str, condition: str, said: str) -> None:
+    op.execute(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$ BEGIN {condition} THEN "
+        f"RAISE EXCEPTION '%: {said}', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END IF; RETURN NULL; END $$"
+    )
 
 
 def _walls() -> None:

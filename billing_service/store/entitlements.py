@@ -1,0 +1,41 @@
+"""Reliefs (an entitlement with its proof, valid for a time) and shares of a shared meter. Both are corrected by revisions."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from billing_service.store import revisions
+from billing_service.store.tables import reliefs, shares
+
+
+def add_relief(conn: Connection, utility: str, **values: Any) -> int:
+    """Record an entitlement, or the next revision of it; its number. ``values`` are the other columns of ``reliefs``."""
+    return revisions.add(conn, reliefs, utility, values)
+
+
+def reliefs_of(conn: Connection, utility: str, start: date, end: date, known: date | None, accounts: Collection[str] | None = None) -> list[Row[Any]]:
+    """Entitlements valid on some day of [start, end), as known on ``known``, by account, first day and id; of ``accounts`` where named."""
+    query = revisions.standing(reliefs, utility, start, end, known)
+    if accounts is not None:
+        query = query.where(reliefs.c.account.in_(sorted(accounts)))
+    return list(conn.execute(query.order_by(reliefs.c.account, reliefs.c["from"], reliefs.c.id)))
+
+
+def history_of(conn: Connection, utility: str, relief: str) -> list[Row[Any]]:
+    """Every revision of one entitlement, oldest first."""
+    return list(conn.execute(select(reliefs).where(reliefs.c.utility == utility, reliefs.c.id == relief).order_by(reliefs.c.revision)))
+
+
+def add_share(conn: Connection, utility: str, **values: Any) -> int:
+    """Record an account's parts of a shared meter, or the next revision of them; its number. ``values``: the other columns of ``shares``."""
+    return revisions.add(conn, shares, utility, values)
+
+
+def shares_of(conn: Connection, utility: str, start: date, end: date, known: date | None) -> list[Row[Any]]:
+    """Who shares which meter on some day of [start, end), as known on ``known``, by point, account and first day."""
+    query = revisions.standing(shares, utility, start, end, known)
+    return list(conn.execute(query.order_by(shares.c.point, shares.c.account, shares.c["from"])))
