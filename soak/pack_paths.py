@@ -24,6 +24,7 @@ from soak.decimal_loop import Answer, Loop, rate_all
 from soak.pack_rows import Study
 from soak.pack_tables import Tables, loop_rows
 from tariffs.frames import rate_file
+from tariffs.model import Version
 
 pc: Any = pa.compute
 Refused = Mapping[int, str]
@@ -81,30 +82,12 @@ def as_outcome(loop: Loop, answers: Sequence[Answer], seconds: float, kinds: Map
     return Outcome({name: pa.array(list(column), kinds[name]) for name, column in zip(loop.outputs, columns, strict=True)}, refused, seconds)
 
 
-def ways(version: tariffs.TariffVersion) -> dict[str, Way]:
-    """The paths there are: by NumPy, compiled where that is installed, with narrow columns, shuffled where there is a stage, and by files where not."""
-    found: dict[str, Way] = {"numpy": in_memory(engine="numpy")}
-    if _is_there(engine="fused"):
-        found["fused"] = in_memory(engine="fused")
-        found["fused narrow"] = in_memory(engine="fused", narrow=True)
-    else:
-        found["narrow"] = in_memory(narrow=True)
-    if version.model.stage is None:
-        found["file"] = by_file
-    else:
-        found["shuffled"] = shuffled
-    return found
-
-
-def _is_there(**options: Any) -> bool:
-    version = tariffs.load("cn/beijing/kitchen-waste", on="2022-10-31")
-    try:
-        version.rate({"payer": ["other"], "weight": ["1"]}, **options)
-    except tariffs.TariffError as error:
-        if error.problems[0].code == "fused-absent":
-            return False
-        raise
-    return True
+def ways(version: Version) -> dict[str, Way]:
+    """The paths there are: by NumPy and compiled, each with narrow columns too; with the stage's rows shuffled, or by files where there is none."""
+    found = {"numpy": in_memory(engine="numpy"), "narrow": in_memory(engine="numpy", narrow=True)}
+    if version.stage is not None:
+        return {**found, "shuffled": shuffled}
+    return {**found, "fused": in_memory(engine="fused"), "fused narrow": in_memory(engine="fused", narrow=True), "file": by_file}
 
 
 def in_memory(**options: Any) -> Way:
@@ -169,11 +152,11 @@ def _one(column: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """Rows in which a path and the loop differ, and the first columns in which they do."""
+    """Rows in which a path and the loop differ; ``told``: what the path says of them, where it says otherwise."""
 
     path: str
     rows: Sequence[int]
-    what: str = ""
+    told: Mapping[int, object]
 
 
 def differences(path: str, loop: Loop, answers: Sequence[Answer], found: Outcome) -> Wrong | None:
@@ -181,7 +164,8 @@ def differences(path: str, loop: Loop, answers: Sequence[Answer], found: Outcome
     refused = {row: answer for row, answer in enumerate(answers) if isinstance(answer, str)}
     told = {row: refused.get(row, "?") if why == "?" else why for row, why in found.refused.items()}
     if told != refused:
-        return Wrong(path, sorted(row for row in refused.keys() | told.keys() if refused.get(row) != told.get(row)), "refusals")
+        rows = sorted(row for row in refused.keys() | told.keys() if refused.get(row) != told.get(row))
+        return Wrong(path, rows, {row: told.get(row, "rated") for row in rows})
     kinds = {name: column.type for name, column in found.amounts.items()}
     try:
         expected = as_outcome(loop, answers, 0, kinds)
@@ -189,10 +173,17 @@ def differences(path: str, loop: Loop, answers: Sequence[Answer], found: Outcome
         expected = None
     if expected is not None and all(expected.amounts[name].equals(found.amounts[name]) for name in loop.outputs):
         return None
-    taken = [row for row in range(len(answers)) if row not in refused]
+    return _wrong_amounts(path, loop, {row: answer for row, answer in enumerate(answers) if row not in refused}, found)
+
+
+def _wrong_amounts(path: str, loop: Loop, taken: Mapping[int, Answer], found: Outcome) -> Wrong:
     theirs = zip(*(found.amounts[name].to_pylist() for name in loop.outputs), strict=True)
-    rows = [row for row, their in zip(taken, theirs, strict=True) if answers[row] != their]
-    return Wrong(path, rows, "amounts")
+    told = {row: their for (row, own), their in zip(taken.items(), theirs, strict=True) if own != their}
+    return Wrong(path, list(told), {row: _unlike(loop, taken[row], their) for row, their in told.items()})
+
+
+def _unlike(loop: Loop, own: Answer, their: Sequence[object]) -> dict[str, str]:
+    return {name: str(other) for name, one, other in zip(loop.outputs, own, their, strict=True) if one != other}
 
 
 def by_explain(version: tariffs.TariffVersion, facts: Mapping[str, object], period: tuple[date, date] | None, loop: Loop) -> Answer:
@@ -207,7 +198,10 @@ def by_explain(version: tariffs.TariffVersion, facts: Mapping[str, object], peri
 
 @dataclass(slots=True)
 class Tally:
-    """What one pack came to; ``seconds`` by path, ``loop`` among them; ``explained`` rows were held against ``explain`` too."""
+    """What one pack came to; ``seconds`` by path, ``loop`` among them; ``explained`` rows were held against ``explain`` too.
+
+    ``without``: paths that do not take this version, and the code of the problem that says so.
+    """
 
     name: str
     rows: int = 0
@@ -217,4 +211,5 @@ class Tally:
     explained: int = 0
     wrong: int = 0
     seconds: dict[str, float] = field(default_factory=dict)
+    without: dict[str, str] = field(default_factory=dict)
     reproducer: str = ""

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from soak import decimal_words
 from soak.decimal_loop import Loop, build, build_watched, rate_all
 from tariffs.model import Input, Version
+from tariffs.rows import spans
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -131,15 +132,15 @@ def study(version: Version, seed: int, *, seconds: int = 6, wanted: int = 400) -
     timed = version.stage is not None or any(name.startswith("period_") for name in loop.arguments)
     periods = periods_of(version) if timed else []
     empty = Study(version, loop, scales, stage, choices, periods, {}, {}, Lines(*(np.zeros(0, np.int64),) * 4))
-    facts, kept, hard = _bases(empty, random, wanted)
+    facts, kept, hard = _bases(empty, random, wanted if not stage else wanted // 4 + 4)
     bases = {name: np.array([0 if one[name] is None else one[name] for one in facts], np.int64) for name in [*choices, *scales]}
     spare = {name: np.array([_spare(empty, one, name) for one in facts], np.bool_) for name in scales}
     lines = Lines(*(np.array(column, np.int64) for column in zip(*_solve(empty, facts[:kept], random, seconds), strict=True)))
     return Study(version, loop, scales, stage, choices, periods, bases, spare, lines, hard)
 
 
-def arguments(study: Study, facts: Mapping[str, Any], period: Period | None) -> list[Any]:
-    """What the loop takes for one set of facts; a stage has no rows here."""
+def arguments(study: Study, facts: Mapping[str, Any], period: Period | None, rows: Sequence[Any] = ()) -> list[Any]:
+    """What the loop takes for one set of facts, with its rows of the stage."""
     found: list[Any] = []
     for name in study.loop.arguments:
         if name in study.choices:
@@ -147,7 +148,7 @@ def arguments(study: Study, facts: Mapping[str, Any], period: Period | None) -> 
         elif name in study.scales:
             found.append(None if facts[name] is None else number(study.scales[name], facts[name]))
         else:
-            found.append([] if name == "rows" else None if period is None else built_in(name, period))
+            found.append(rows if name == "rows" else None if period is None else built_in(name, period))
     return found
 
 
@@ -163,6 +164,14 @@ def built_in(name: str, period: Period) -> Decimal | None:
     return Decimal((end.year - start.year) * 12 + end.month - start.month) if start.day == end.day else None
 
 
+def _some_rows(study: Study, random: Random, period: Period | None) -> list[tuple[Decimal, ...]]:
+    """Ordinary rows of a stage, every day or month like the other."""
+    if study.version.stage is None or period is None:
+        return []
+    row = tuple(number(scale, min(scale.count, int(10 ** (random.random() * 0.8 * len(str(scale.count)))))) for scale in study.stage.values())
+    return [row] * (len(spans(study.version.stage.grain, period)) or 3)
+
+
 def _some_facts(study: Study, random: Random) -> Facts:
     found: Facts = {name: random.randrange(len(members)) for name, members in study.choices.items()}
     for name, scale in study.scales.items():
@@ -172,13 +181,14 @@ def _some_facts(study: Study, random: Random) -> Facts:
 
 
 def _bases(study: Study, random: Random, wanted: int) -> tuple[list[Facts], int, bool]:
-    """Sets of facts, first those the rule takes, then some it refuses. With a stage nothing can be said before there are rows."""
+    """Sets of facts, first those the rule takes, then some it refuses; and whether it refuses many."""
     taken: list[Facts] = []
     refused: list[Facts] = []
     for _ in range(40 * wanted):
         facts = _some_facts(study, random)
         period = random.choice(study.periods) if study.periods else None
-        good = study.stage or not isinstance(rate_all(study.loop, [arguments(study, facts, period)])[0], str)
+        rows = _some_rows(study, random, period)
+        good = not isinstance(rate_all(study.loop, [arguments(study, facts, period, rows)])[0], str)
         (taken if good else refused).append(facts)
         if len(taken) >= wanted:
             break

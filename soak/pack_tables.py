@@ -84,20 +84,20 @@ def _stage(study: Study, drawn: Drawn, accounts: Any, random: np.random.Generato
     if stage.grain == "record":
         columns["point"] = pa.array([str(number) for number in (np.arange(len(owner)) - begins[owner]).tolist()])
     for name, scale in study.stage.items():
-        columns[name] = _stage_column(scale, owner, drawn.count, random, form)
+        columns[name] = _stage_column(scale, owner, drawn.count, len(study.stage), random, form)
     return pa.table(columns)
 
 
-def _stage_column(scale: Scale, owner: Ints, count: int, random: np.random.Generator, form: Form) -> Any:
-    """Numbers of one size an account, or on the rule's marks; gaps in one account of four, and a bad number in one of two hundred."""
+def _stage_column(scale: Scale, owner: Ints, count: int, columns: int, random: np.random.Generator, form: Form) -> Any:
+    """Numbers of one size an account, or on the rule's marks, the greatest in few; one account in five has gaps somewhere, one in forty a bad number."""
     rows = len(owner)
-    sizes = np.minimum((10.0 ** (random.random(count) * len(str(scale.count)))).astype(np.int64), scale.count)[owner]
+    sizes = np.minimum((10.0 ** (random.random(count) * 0.9 * len(str(scale.count)))).astype(np.int64), scale.count)[owner]
     spread = random.integers(0, 2**62, rows) % (sizes + 1)
-    at = np.choose(
-        random.integers(0, 4, rows), [random.choice(scale.marks, rows), np.clip(sizes + random.integers(-1, 2, rows), 0, scale.count), spread, spread]
-    )
-    null = (random.integers(0, 4, count) == 0)[owner] & (random.integers(0, 12, rows) == 0)
-    odd = np.where((random.integers(0, 200, count) == 0)[owner] & (random.integers(0, 10, rows) == 0), random.integers(1, 4, rows), 0)
+    ordinary = scale.marks[scale.marks < max(scale.count - 1, 1)]
+    marks = np.where((random.integers(0, 40, count) == 0)[owner], random.choice(scale.marks, rows), random.choice(ordinary, rows))
+    at = np.choose(random.integers(0, 4, rows), [marks, np.clip(sizes + random.integers(-1, 2, rows), 0, scale.count), spread, spread])
+    null = (random.integers(0, 5 * columns, count) == 0)[owner] & (random.integers(0, 12, rows) == 0)
+    odd = np.where((random.integers(0, 40 * columns, count) == 0)[owner] & (random.integers(0, 10, rows) == 0), random.integers(1, 4, rows), 0)
     return column(scale, at, null, odd, form)
 
 

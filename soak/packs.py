@@ -25,6 +25,7 @@ from tariffs.model import Version
 
 ROOT = Path(__file__).parent.parent
 FRAME = 2**16  # rows drawn and compared at a time
+NOT_TAKEN = ("fused-absent", "fused-wide")  # what a path says of a version it does not rate
 STAGED = 2**11  # the same of a version whose rows have rows of their own
 
 
@@ -51,15 +52,15 @@ def packs(everywhere: bool) -> Iterator[tariffs.VersionFile]:
 
 
 def soak(version: tariffs.TariffVersion, rows: int, explained: int, seed: int, *, seconds: int = 6, frame: int = FRAME) -> Tally:
-    """One version; a stage's rows count as rows, thirty an account. Stops at the first frame with a difference."""
+    """One version; where it has a stage there is an account for thirty of the ``rows``."""
     tally, halves = Tally(version.model.name), Halves()
     made = study(version.model, seed, seconds=seconds, wanted=min(400, 20 + rows // 100))
-    loop, paths = build(version.model, counting(halves)), ways(version)
+    loop, paths = build(version.model, counting(halves)), ways(version.model)
     random = np.random.default_rng([seed, *version.model.name.encode()])
     size, left = (frame, rows) if version.model.stage is None else (min(frame, STAGED), -(-rows // 30))
     with tempfile.TemporaryDirectory() as folder:
         turn = 0
-        while left > 0 and not tally.wrong:
+        while left > 0:
             drawn = draw(made, random, min(size, left))
             given = tables(made, drawn, random, FORMS[turn % len(FORMS)])
             _one_frame(version, made, loop, paths, given, tally, min(explained - tally.explained, drawn.count), Path(folder))
@@ -77,24 +78,35 @@ def _one_frame(
     tally.refused += sum(isinstance(answer, str) for answer in answers)
     tally.seconds["loop"] = tally.seconds.get("loop", 0) + seconds
     for name, path in paths.items():
-        found = path(version, given, folder)
+        if name in tally.without:
+            continue
+        try:
+            found = path(version, given, folder)
+        except tariffs.TariffError as error:
+            if error.problems[0].code not in NOT_TAKEN:
+                raise
+            tally.without[name] = error.problems[0].code
+            continue
         tally.seconds[name] = tally.seconds.get(name, 0) + found.seconds
         _note(version, made, given, answers, differences(name, loop, answers, found), tally)
-    wrong = [row for row in range(explained) if by_explain(version, facts_at(made, given, row), period_at(given, row), loop) != answers[row]]
+    told = {row: by_explain(version, facts_at(made, given, row), period_at(given, row), loop) for row in range(explained)}
+    wrong = [row for row, answer in told.items() if answer != answers[row]]
     tally.explained += explained
-    _note(version, made, given, answers, Wrong("explain", wrong) if wrong else None, tally)
+    _note(version, made, given, answers, Wrong("explain", wrong, told) if wrong else None, tally)
 
 
 def _note(version: tariffs.TariffVersion, made: Study, given: Tables, answers: list[Answer], wrong: Wrong | None, tally: Tally) -> None:
-    """Counts a difference and keeps the shortest set of facts that shows one."""
+    """Counts a difference, keeps the shortest set of facts that shows one, and asks that path no more."""
     if wrong is None:
         return
+    tally.without[wrong.path] = "wrong"
     tally.wrong += max(1, len(wrong.rows))
     row = min(wrong.rows[:1000], key=lambda row: len(str(facts_at(made, given, row))), default=0)
     facts, period = facts_at(made, given, row), period_at(given, row)
     told = by_explain(version, facts, period, made.loop)
     tally.reproducer += (
-        f"\n  {wrong.path} differs in {len(wrong.rows)} rows ({wrong.what}); row {row}: facts {facts!r}, period {period}"
+        f"\n  {wrong.path} differs in {len(wrong.rows)} rows; facts {facts!r}, period {period}"
+        f"\n    {wrong.path} says {wrong.told.get(row)}"
         f"\n    loop    {_named(made.loop, answers[row])}\n    explain {_named(made.loop, told)}"
     )
 
@@ -106,7 +118,8 @@ def _named(loop: Loop, answer: Answer) -> Any:
 def line(tally: Tally) -> str:
     """Rows, halves, refused, wrong, and thousands of rows a second by path."""
     speeds = ", ".join(f"{path} {tally.rows / seconds / 1000:,.0f}" for path, seconds in tally.seconds.items() if seconds)
-    return f"{tally.name}: {_counts([tally])}; k rows/s: {speeds}{tally.reproducer}"
+    without = "".join(f"; {path}: {code}" for path, code in tally.without.items())
+    return f"{tally.name}: {_counts([tally])}; k rows/s: {speeds}{without}{tally.reproducer}"
 
 
 def _counts(tallies: list[Tally]) -> str:
