@@ -118,7 +118,7 @@ def is_null(column: Source) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """A column of amounts being written: machine words (one a row for decimal64, two for decimal128, four for decimal256) and bits for rows that have an amount.
+    """A column being written: machine words (one a row for decimal64, two for decimal128, four for decimal256), and bits for rows that have an amount.
 
     The words lie in Arrow's own memory, which is used again and again: fresh pages cost more than the arithmetic.
     ``signed``: a value may be negative, so the upper words are not simply 0.
@@ -139,7 +139,7 @@ def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool, nar
     count = 1 if narrow and reach < 10**18 else 2 if reach < 10**38 else 4
     memory: Any = pa.allocate_buffer(rows * count * 8)
     words = np.frombuffer(memory, np.int64).reshape(rows, count)
-    return Amounts(name, places, signed, memory, words, np.full((rows + 7) // 8, 255, np.uint8))
+    return Amounts(name, places, signed, memory, words, np.full((rows + 63) // 64 * 8, 255, np.uint8))
 
 
 def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask | None) -> None:

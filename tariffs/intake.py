@@ -97,12 +97,12 @@ def _raw(array: Array, item: Input | None) -> _Raw | None:
         null = null_mask(array)
         values = _where(null, 0, _decimals(array))  # what lies under a null means nothing
         return _Raw(_times(values, 10 ** max(0, -kind.scale)), max(0, kind.scale), null)
-    if _is_text(kind):
+    if is_text(kind):
         return _texts(array)
     return None
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
@@ -138,7 +138,7 @@ def _decimals(array: Array) -> Ints:
     if not len(array):
         return np.zeros(0, np.int64)
     if array.type.bit_width < 128:
-        array = pc.cast(array, pa.decimal128(18, array.type.scale))
+        return _words(array, np.dtype(f"int{array.type.bit_width}"))[:, 0].astype(np.int64, copy=False)
     count = array.type.bit_width // 64
     words = _words(array, np.int64, count)
     low = words[:, 0]
@@ -172,8 +172,8 @@ def _booleans(array: Array) -> Mask:
 
 def _one_by_one(values: Sequence[object], item: Input) -> Column:
     """The slow way, for columns of mixed objects."""
-    safe, places = _safe(item), item.type.places
-    found, null, bad = [safe] * len(values), np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_)
+    instead, places = safe(item), item.type.places
+    found, null, bad = [instead] * len(values), np.zeros(len(values), np.bool_), np.zeros(len(values), np.bool_)
     for row, value in enumerate(values):
         if value is None:
             null[row] = True
@@ -190,7 +190,7 @@ def _tight(values: list[int]) -> Ints:
     return np.array(values, dtype=np.int64 if max(map(abs, values), default=0) < NARROW else object)
 
 
-def _safe(item: Input) -> int:
+def safe(item: Input) -> int:
     """A number that lies on the input's step and, as far as possible, inside its bounds; stands in where none was given."""
     step = Fraction(item.type.grid) or Fraction(1)
     return scaled(ceil(Fraction(item.type.low) / step) * step, item.type.places)
@@ -225,7 +225,7 @@ def _checked(raw: _Raw, item: Input) -> Column:
     """Bounds first, while nothing can overflow; then the input's scale; then its step."""
     places = item.type.places
     fine = max(raw.scale, places)
-    low, high, step = _limits(item.type.low, item.type.high, item.type.grid, raw.scale, fine)
+    low, high, step = limits(item.type.low, item.type.high, item.type.grid, raw.scale, fine)
     unusable = merge(raw.null, raw.bad)
     values = _where(unusable, low if abs(low) < NARROW else 0, raw.values)
     bad = outside(values, low, high)
@@ -240,7 +240,7 @@ def _checked(raw: _Raw, item: Input) -> Column:
     if fine > places:
         values = values // 10 ** (fine - places)
     unusable = merge(raw.null, bad)
-    return Column(_where(unusable, _safe(item), values), raw.null, bad)
+    return Column(_where(unusable, safe(item), values), raw.null, bad)
 
 
 def from_whole(values: Ints, scale: int, null: Mask, item: Input) -> Column:
@@ -249,7 +249,7 @@ def from_whole(values: Ints, scale: int, null: Mask, item: Input) -> Column:
 
 
 @lru_cache(maxsize=1024)
-def _limits(low: Decimal, high: Decimal, grid: Decimal, scale: int, fine: int) -> tuple[int, int, int]:
+def limits(low: Decimal, high: Decimal, grid: Decimal, scale: int, fine: int) -> tuple[int, int, int]:
     """The least and the largest whole number a column at ``scale`` may hold, and the step at the scale ``fine``."""
     return ceil(Fraction(low) * 10**scale), floor(Fraction(high) * 10**scale), scaled(grid, fine)
 
@@ -293,8 +293,8 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
         return _codes(_dictionary_codes(array, members), null_mask(array), len(members))
     if array is not None and types.is_null(array.type):
         return _codes(np.zeros(len(array), np.int32), np.ones(len(array), np.bool_), len(members))
-    if array is not None and _is_text(array.type):
-        return _codes(_text_codes(array, members), null_mask(array), len(members))
+    if array is not None and is_text(array.type):
+        return _codes(text_codes(array, members), null_mask(array), len(members))
     order = {member: code for code, member in enumerate(members)}
     objects = piece.to_pylist() if isinstance(piece, pa.Array) else piece
     found = [order.get(value, -1) if isinstance(value, str) else -1 for value in objects]
@@ -302,28 +302,28 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
     return _codes(np.array(found, np.int32), null if null.any() else None, len(members))
 
 
-def _text_codes(array: Array, members: list[str]) -> Ints:
+def text_codes(array: Array, members: list[str]) -> Ints:
     """-1 for a text that is no member."""
     return np.asarray(pc.fill_null(pc.index_in(array, value_set=pa.array(members, array.type)), -1))
 
 
 def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     words: Array = array.dictionary
-    if not _is_text(words.type):
+    if not is_text(words.type):
         words = pa.array([word if isinstance(word, str) else None for word in words.to_pylist()], pa.string())
-    lookup = _text_codes(words, members) if len(words) else np.array([-1], np.int32)
+    lookup = text_codes(words, members) if len(words) else np.array([-1], np.int32)
     indices: Array = array.indices
     places = _integers(pc.fill_null(indices, 0) if indices.null_count else indices, np.intp)
-    return np.take(lookup.astype(_code_type(len(members))), places, mode="clip")
+    return np.take(lookup.astype(code_type(len(members))), places, mode="clip")
 
 
-def _code_type(count: int) -> Any:
+def code_type(count: int) -> Any:
     return np.int8 if count < 2**7 else np.int32
 
 
 def _codes(found: Ints, null: Mask | None, count: int) -> Column:
     bad: Mask | None = None
-    small = found.astype(_code_type(count), copy=False)
+    small = found.astype(code_type(count), copy=False)
     if len(small) and small.min() < 0:
         bad = small < 0 if null is None else (small < 0) & ~null
     problem = bad if bad is not None and bad.any() else None

@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache, partial, reduce
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 
-from tariffs import columns, intake, periods_in, stages
+from tariffs import binding, columns, compiled, intake, periods_in, stages
 from tariffs.columns import Amounts, Frame
+from tariffs.compiled import CHUNK
 from tariffs.errors import FactsError, Problem, TariffError, fail
 from tariffs.facts import Period, derived_fact, period_problems, read_facts, refused, unknown
 from tariffs.intake import Column, merge
@@ -30,10 +32,12 @@ from tariffs.needs import Needs, needed
 from tariffs.periods_in import Span
 from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, constant, enclose, reach, rescale, select
 
-CHUNK = 2**16  # a multiple of 8, for bits are written by the byte
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
 Engine = Literal["auto", "numpy", "fused"]
+COMPILES = 2**21  # rows of one version, in one kind of columns, from which compiling for them was seen to pay
+_Part = tuple[int, int]
+_counted: dict[object, int] = {}  # rows rated so far, by what would be compiled for them
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 SHOWN = 20  # problems told by an error; all are counted
@@ -125,10 +129,12 @@ def rate(
         raise FactsError(problems)
     rows = _open_stage(program, opened, stage, period, by_row)
     outputs = _outputs(program, opened.rows, workings, narrow)
+    fast = None if engine == "numpy" else _fast(program, opened, None if by_row else period, by_row, outputs, engine)
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
-    work = partial(_rate_rows, program, opened, rows, period, by_row, outputs)
-    for done in _in_order(work, range(0, opened.rows, CHUNK if rows is None else STAGED), _threads(threads, opened.rows, rows)):
+    slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs)
+    parts = _chunks(opened.rows, CHUNK if rows is None else STAGED) if fast is None else list(binding.stretches(fast))
+    for done in _in_order(partial(_rate_part, fast, slow), parts, _threads(threads, opened.rows, len(parts), rows)):
         lacking |= done.lacking
         if done.chunk is not None and done.bad is not None and not lacking:
             refused_rows = np.flatnonzero(done.bad)
@@ -154,8 +160,49 @@ def _check_options(errors: str, threads: object, engine: str) -> None:
         problems.append(Problem("threads-few", {"value": repr(threads)}))
     if problems:
         raise TariffError(problems)
-    if engine == "fused":
+    if engine == "fused" and not compiled.available():
         raise fail(TariffError, "fused-absent")
+
+
+# --- the fused path -----------------------------------------------------------------------------------------------
+
+
+def _fast(program: _Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts], engine: str) -> binding.Bound | None:
+    """The frame bound to compiled code, where ``auto`` finds that it pays; None for NumPy. TariffError where ``fused`` cannot be."""
+    version = program.version
+    if version.stage is not None or (engine == "auto" and not compiled.available()):
+        if engine == "fused":
+            raise fail(TariffError, "fused-stage", version=version.name)
+        return None
+    words = {amounts.name: amounts.words.shape[1] for amounts in outputs}
+    wanted = [*((c.charge.full_name, c.formula.places) for c in program.charges), ("total", program.total.places)]
+    written = tuple(compiled.Output(name, scale, words.get(name, 0)) for name, scale in wanted)
+    shapes = binding.shapes(version, frame, period, by_row)
+    if engine == "auto" and not _pays(version, shapes, written, frame.rows):
+        return None
+    machine = compiled.machine(version, shapes, written)
+    if machine is None and engine == "fused":
+        raise fail(TariffError, "fused-wide", version=version.name)
+    return None if machine is None else binding.Bound(version, frame, period, machine, shapes, written, {amounts.name: amounts for amounts in outputs})
+
+
+def _pays(version: Version, shapes: tuple[compiled.Shape, ...], written: tuple[compiled.Output, ...], rows: int) -> bool:
+    """Whether so many rows of this kind were rated by now that compiling for them costs less than it saves."""
+    key = (version, shapes, written)
+    _counted[key] = _counted.get(key, 0) + rows
+    return _counted[key] >= COMPILES and rows >= 1
+
+
+def _chunks(rows: int, size: int) -> list[tuple[int, int]]:
+    return [(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def _rate_part(fast: binding.Bound | None, slow: Callable[[int, int], _Done], part: tuple[int, int]) -> list[_Done]:
+    """A part by NumPy; or compiled, and then by NumPy the chunks of it in which something is wrong."""
+    if fast is None:
+        return [slow(*part)]
+    start, stop = part
+    return [slow(begin, min(begin + CHUNK, stop)) for begin in binding.run(fast, start, stop)]
 
 
 # --- planning -----------------------------------------------------------------------------------------------------
@@ -227,13 +274,13 @@ def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | No
     return stages.open_rows(planned, frame, start, end, given)
 
 
-def _threads(wanted: int | None, rows: int, staged: stages.Rows | None) -> int:
+def _threads(wanted: int | None, rows: int, parts: int, staged: stages.Rows | None) -> int:
     """As many as asked for; else one a processor where there are rows enough. What a stage collects is worked out by one."""
     if staged is not None:
         return 1
     if wanted is None:
-        return min(processors(), -(-rows // CHUNK)) if rows >= PAYS else 1
-    return max(1, min(wanted, -(-rows // CHUNK)))
+        return min(processors(), parts) if rows >= PAYS else 1
+    return max(1, min(wanted, parts))
 
 
 def processors() -> int:
@@ -241,28 +288,29 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _in_order(work: Callable[[int], _Done], starts: Sequence[int], threads: int) -> Iterator[_Done]:
-    """``work`` of every start, in their order; the threads run a few chunks ahead, never more. The first that fails in that order is raised."""
+def _in_order(work: Callable[[_Part], list[_Done]], parts: Sequence[_Part], threads: int) -> Iterator[_Done]:
+    """``work`` of every part, in their order; the threads run a few parts ahead, never more. The first that fails in that order is raised."""
     if threads == 1:
-        yield from map(work, starts)
+        yield from chain.from_iterable(map(work, parts))
         return
-    ahead: deque[Future[_Done]] = deque()
+    ahead: deque[Future[list[_Done]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
-            for start in starts:
-                ahead.append(pool.submit(work, start))
+            for part in parts:
+                ahead.append(pool.submit(work, part))
                 if len(ahead) > 2 * threads:
-                    yield ahead.popleft().result()
+                    yield from ahead.popleft().result()
             while ahead:
-                yield ahead.popleft().result()
+                yield from ahead.popleft().result()
         finally:
             for future in ahead:
                 future.cancel()
 
 
-def _rate_rows(program: _Program, frame: Frame, rows: stages.Rows | None, period: Period | None, by_row: bool, outputs: Sequence[Amounts], start: int) -> _Done:
+def _rate_rows(
+    program: _Program, frame: Frame, rows: stages.Rows | None, period: Period | None, by_row: bool, outputs: Sequence[Amounts], start: int, stop: int
+) -> _Done:
     """One chunk, from its columns to its amounts; it writes to its own rows of ``outputs`` only."""
-    stop = min(start + (CHUNK if rows is None else STAGED), frame.rows)
     with np.errstate(all="ignore"):  # rows that are thrown away may overflow; those that count are proven not to
         chunk = _read_chunk(program, frame, start, stop, period, by_row)
         missing = _missing(program.version, chunk)

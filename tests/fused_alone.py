@@ -1,0 +1,52 @@
+"""Compiled code by itself, with nothing to fall back on: what it says of each row, and the amounts of the rows it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import tariffs
+from tariffs import binding, columns, periods_in, rate
+
+Period = tuple[date, date]
+Outcome = dict[str, Decimal]
+
+
+def bind(version: tariffs.TariffVersion, frame: Any, period: Period | None, *, narrow: bool = False) -> binding.Bound | None:
+    """None where its numbers pass 64 bits."""
+    program = rate._program(version.model)
+    opened = columns.open_frame(frame, [*version.model.choices, *(item.full_name for item in version.model.inputs), *periods_in.COLUMNS])
+    by_row = period is None and periods_in.has_columns(opened)
+    try:
+        return rate._fast(program, opened, period, by_row, rate._outputs(program, opened.rows, True, narrow), "fused")
+    except tariffs.TariffError as error:
+        assert [problem.code for problem in error.problems] == ["fused-wide"]
+        return None
+
+
+def amounts(bound: binding.Bound) -> list[Outcome]:
+    """Rates every row compiled; AssertionError where the code finds one bad."""
+    for start, stop in binding.stretches(bound):
+        assert binding.run(bound, start, stop) == [], "a good row is left to NumPy"
+    found = {name: columns.finish(column).to_pylist() for name, column in bound.amounts.items()}
+    return [{name: column[row] for name, column in found.items() if column[row] is not None} for row in range(bound.frame.rows)]
+
+
+def compare(version: tariffs.TariffVersion, facts: Sequence[Mapping[str, object]], period: Period | None, expected: Sequence[Outcome | None]) -> bool:
+    """The rows that ``explain`` rates get its amounts, each of the others (None) is bad by itself. False where the code is too wide."""
+    good = [row for row, outcome in enumerate(expected) if outcome is not None]
+    if good:
+        bound = bind(version, table(facts, good), period)
+        if bound is None:
+            return False
+        assert amounts(bound) == [expected[row] for row in good], version.model.content.decode()
+    for row in (row for row, outcome in enumerate(expected) if outcome is None):
+        bound = bind(version, table(facts, [row]), period)
+        assert bound is None or binding.run(bound, 0, 1) == [0], f"{dict(facts[row])} is bad, and nothing says so\n{version.model.content.decode()}"
+    return True
+
+
+def table(facts: Sequence[Mapping[str, object]], rows: Sequence[int]) -> dict[str, list[object]]:
+    return {name: [facts[row][name] for row in rows] for name in facts[0]} or {"row": list(rows)}
