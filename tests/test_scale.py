@@ -110,7 +110,7 @@ def counting(done: list[str]) -> scale.Run:
     def run(task: scale.Task, items: Sequence[scale.Item]) -> Iterator[scale.Answer]:
         for item in items:
             answer = task(item)
-            if not (isinstance(answer, scale.Receipt) and answer.kept):
+            if not (isinstance(answer, manifest.Receipt) and answer.kept):
                 done.append(item[0])
             yield answer
 
@@ -187,7 +187,7 @@ def test_a_worker_with_other_software_is_found_out(source: Path, tmp_path: Path)
     work = scale.job(VERSION)
     older = scale.Job("0.0.0", *(getattr(work, name) for name in scale.Job.__slots__[1:]))
     answer = scale.rate_one(older, str(tmp_path), ("part-0.parquet", str(source / "part-0.parquet")))
-    assert not isinstance(answer, scale.Receipt)
+    assert not isinstance(answer, manifest.Receipt)
     assert [problem.code for problem in answer] == ["scale-other-software"]
 
 
@@ -336,3 +336,29 @@ def test_the_command_rates_a_folder_and_says_what_it_came_to(source: Path, tmp_p
     assert (told["totals"], told["rows"], told["kept"]) == (written["totals"], 18_003, 7)
     both = command(*options, "--dask", "tcp://127.0.0.1:1")
     assert both.returncode == 2
+
+
+# --- the programs of examples/, as their readers run them -------------------------------------------------------------
+
+
+def example(name: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-m", f"examples.{name}"], capture_output=True, text=True, cwd=ROOT, timeout=180)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_ray_comes_to_the_same_both_ways() -> None:
+    pytest.importorskip("ray")
+    assert example("scale_ray") == ["files 4 rows 40000 total 150867350.00", "rows 40000 total 150867350.00"]
+
+
+def test_spark_comes_to_the_same() -> None:
+    pytest.importorskip("pyspark")
+    assert example("scale_spark")[-1] == "rows 40000 total 150867350.00 refused 0"
+
+
+def test_what_the_examples_come_to_is_what_rate_says() -> None:
+    from examples.scale_accounts import accounts
+
+    rated = [VERSION.rate(accounts(n * 10_000, 10_000)) for n in range(4)]
+    assert sum(amount for frame in rated for amount in frame["total"].to_pylist()) == Decimal("150867350.00")
