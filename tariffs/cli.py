@@ -14,13 +14,12 @@ import time
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, ParamSpec
 
 import typer
 
-from tariffs import api, audit, compare_words, frames, golden, report, sarif, sheet, skeleton
+from tariffs import api, audit, compare_words, frames, golden, report, sarif, sheet, skeleton, summary
 from tariffs import decompose as causes
 from tariffs import diff as differences
 from tariffs import plot as picture
@@ -324,6 +323,11 @@ def rate(
     end: To = None,
     errors: Annotated[Literal["raise", "return"], typer.Option("--errors", help=_help("errors"))] = "raise",
     workings: Annotated[bool, typer.Option("--workings", help=_help("workings"))] = False,
+    lines: Annotated[Literal["wide", "long"], typer.Option("--lines", help=_help("lines"))] = "wide",
+    keep: Annotated[list[str] | None, typer.Option("--keep", metavar="COLUMN", help=_help("keep"))] = None,
+    encoding: Annotated[str, typer.Option("--encoding", metavar="NAME", help=_help("encoding"))] = "utf-8",
+    engine: Annotated[Literal["auto", "numpy", "fused"], typer.Option("--engine", help=_help("engine"))] = "auto",
+    progress: Annotated[bool | None, typer.Option("--progress/--no-progress", show_default=False, help=_help("progress"))] = None,
     rules: Rules = None,
     locale: Locale,
     as_json: Json = False,
@@ -332,37 +336,18 @@ def rate(
     span = _period(period, start, end, locale)
     version = _version(tariff, on, known, span, rules, locale)
     begin = time.monotonic_ns()
-    progress = functools.partial(_progress, locale) if sys.stderr.isatty() and not as_json else int
-    done = frames.rate_file(version, source, output, period=span, errors=errors, workings=workings, locale=locale, progress=progress)
-    spent = {"total": str(done.totals["total"]), "seconds": _thousandths((time.monotonic_ns() - begin) // 10**6), "peak_mebibytes": _peak()}
+    tell = summary.teller(progress, locale, functools.partial(typer.echo, err=True, nl=False))
+    options: dict[str, Any] = {"errors": errors, "workings": workings, "locale": locale, "shape": lines, "keep": keep or None}
+    done = frames.rate_file(version, source, output, period=span, progress=tell, encoding=encoding, engine=engine, **options)
+    used = summary.spent(begin)
     if as_json:
-        files = {"output": str(done.path), "bad_output": str(done.bad_path) if done.bad_path else None}
-        _print_json({"rows": done.rows, "bad": done.bad, **files, **spent})
-    else:
-        typer.echo(say("cli.rated", locale, rows=done.rows - done.bad, path=done.path))
-        typer.echo(say("cli.rate-summary", locale, currency=version.currency, **spent))
-        if done.bad_path:
-            typer.echo(say("cli.rated-bad", locale, rows=done.bad, path=done.bad_path), err=True)
+        _print_json(summary.as_json(done, used))
+        return not done.bad
+    for line in summary.text(done, used, version.currency, locale):
+        typer.echo(line)
+    if done.bad_path:
+        typer.echo(say("cli.rated-bad", locale, rows=done.bad, path=done.bad_path), err=True)
     return not done.bad
-
-
-def _progress(locale: str, rows: int) -> None:
-    """One line of a terminal, written over and over."""
-    typer.echo("\r" + say("cli.rate-progress", locale, rows=rows) + "\r", err=True, nl=False)
-
-
-def _thousandths(value: int) -> str:
-    return f"{value // 1000}.{value % 1000:03}"
-
-
-def _peak() -> str:
-    """The most memory this process has had, in MiB; 0 where the system does not tell."""
-    if find_spec("resource") is None:
-        return "0"
-    import resource
-
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return str(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit)
 
 
 @app.command("scale", help=say("scale.help.scale", default_locale()))
@@ -397,7 +382,7 @@ def scale(
     options |= {"progress": functools.partial(_files_progress, locale)} if sys.stderr.isatty() and not as_json else {}
     begin = time.monotonic_ns()
     done = many.rate_files(version, source, output, **options)
-    spent = {"seconds": _thousandths((time.monotonic_ns() - begin) // 10**6), "files": len(done.files), "kept": sum(file.kept for file in done.files)}
+    spent = {"seconds": summary.seconds((time.monotonic_ns() - begin) // 10**6), "files": len(done.files), "kept": sum(file.kept for file in done.files)}
     totals = as_text(done.totals)
     if as_json:
         _print_json({"rows": done.rows, "bad": done.bad, "totals": totals, **spent, "manifest": str(done.path)})

@@ -1,32 +1,35 @@
 """Rating whole files: CSV or Parquet in, the same columns with amounts out, rows that cannot be rated apart.
 
-Text stays text until it is read as exact decimals; no number passes through a float on the way. Needs the ``columns``
-extra, imported only here.
+Batches stream through: one thread reads and writes, the others rate and encode, each a batch of its own; no more than a
+few are on their way, so memory does not grow with the file. Needs the ``columns`` extra, imported only here.
 """
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tariffs import files_in, files_out
 from tariffs.api import Period, TariffVersion
 from tariffs.errors import FactsError, Problem, TariffError, fail
+from tariffs.files_in import Rows, read_table
+from tariffs.files_out import Encoded, Sink
+from tariffs.lines import AMOUNT, CHARGE, as_long, common
 from tariffs.money import EXACT
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+__all__ = ["Outcome", "Shape", "rate_file", "read_table"]
 
-BATCH = 2**19  # rows read, rated and written at a time
-SMALL = 2**26  # bytes up to which a CSV file is read at once
+Shape = Literal["wide", "long"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +43,35 @@ class Outcome:
     totals: Mapping[str, Decimal]
 
 
-@dataclass(slots=True)
-class _Sink:
-    """A file being written beside its place; ``writer`` is opened with the first rows, ``writing`` are the rows on their way."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is the same for every batch. ``columns`` are those of the result, as its readers find them; ``keep`` those of the input in it."""
 
-    path: Path
-    pool: ThreadPoolExecutor
-    writer: Any = None
-    writing: Future[None] | None = None
-    rows: int = 0
+    version: TariffVersion
+    period: Period | None
+    errors: Literal["raise", "return"]
+    workings: bool
+    locale: str
+    engine: Literal["auto", "numpy", "fused"]
+    shape: Shape
+    given: pa.Schema
+    keep: Sequence[str]
+    target: Path
+    bad_target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A batch rated and encoded. ``refusals``: how many of its rows cannot be rated, and why the first cannot."""
+
+    rows: int
+    totals: Mapping[str, Decimal]
+    good: Encoded | None = None
+    schema: pa.Schema | None = None
+    bad: Encoded | None = None
+    bad_schema: pa.Schema | None = None
+    refused: int = 0
+    refusals: Sequence[Problem] = ()
 
 
 def rate_file(
@@ -61,319 +84,229 @@ def rate_file(
     workings: bool = False,
     locale: str = "en",
     progress: Callable[[int], object] = int,
+    shape: Shape = "wide",
+    keep: Sequence[str] | None = None,
+    encoding: str = "utf-8",
+    threads: int | None = None,
+    engine: Literal["auto", "numpy", "fused"] = "auto",
 ) -> Outcome:
     """Rate every row of ``source`` into ``target``; TariffError where a file or, with ``errors="raise"``, a row is no good.
 
-    Rows stream through in batches, so memory does not grow with the file; one batch is written while the next is rated.
-    Nothing is in its place before everything is written. ``progress`` is told the rows done so far.
+    ``keep``: the columns of ``source`` that are written too, None for all; a Parquet file's others are read only where
+    they are facts. ``shape="long"``: a row for every account and line, with its charge and amount; other kinds of
+    charges come with ``workings``. ``encoding`` is that of a CSV file. ``threads``: None for one a processor. Nothing is
+    in its place before everything is written; then it replaces what was there, bad rows of an earlier run included.
+    ``progress`` is told the rows done so far.
     """
-    if find_spec("pyarrow") is None or find_spec("numpy") is None:
-        raise fail(TariffError, "needs-columns")
-    reader = _BATCHES.get(source.suffix.lower())
+    bad_target = target.with_name(f"{target.stem}.bad{target.suffix}")
     for path in (source, target):
-        if path.suffix.lower() not in _BATCHES:
-            raise fail(TariffError, "file-kind", path=path)
-    assert reader is not None
-    with ThreadPoolExecutor(1) as pool:
-        good, bad = (_Sink(path, pool) for path in (target, target.with_name(f"{target.stem}.bad{target.suffix}")))
-        try:
-            done = _rate_batches(version, reader(source), good, bad, period, errors, workings, locale, progress)
-            for sink in (good, bad):
-                _close(sink)
-            for sink in (good, bad):
-                _settle(sink)
-        except BaseException:
-            for sink in (good, bad):
-                _discard(sink)
-            raise
+        files_in.kind(path)
+    taken = next((path for path in (target, bad_target) if _same_file(path, source)), None)
+    if taken is not None:
+        raise fail(TariffError, "file-same", path=taken)
+    wanted = None if keep is None else {*keep, *_facts(version)}
+    opened = files_in.opened(source, encoding=encoding, columns=wanted, choices=version.model.choices)
+    kept = _kept(opened.schema, keep, source)
+    job = _Job(version, period, errors, workings, locale, engine, shape, opened.schema, kept, target, bad_target)
+    good, bad = Sink(target), Sink(bad_target)
+    try:
+        done = _run(job, opened.batches, good, bad, progress, threads)
+        for sink in (good, bad):
+            files_out.close(sink)
+        for sink in (good, bad):
+            files_out.settle(sink)
+    except BaseException:
+        for sink in (good, bad):
+            files_out.discard(sink)
+        raise
     return done
 
 
-def _rate_batches(
-    version: TariffVersion,
-    batches: Iterator[Any],
-    good: _Sink,
-    bad: _Sink,
-    period: Period | None,
-    errors: Literal["raise", "return"],
-    workings: bool,
-    locale: str,
-    progress: Callable[[int], object],
-) -> Outcome:
-    """Every batch rated and handed to its file. Rows are counted over the whole file, in problems too."""
-    from tariffs.rate import digits
+def _same_file(path: Path, source: Path) -> bool:
+    return path.resolve() == source.resolve() or (path.exists() and source.exists() and path.samefile(source))
 
-    wide = digits(version.model, workings=workings)
-    rows, totals, refusals = 0, dict.fromkeys(wide, Decimal(0)), list[FactsError]()
-    for given in batches:
-        if errors == "raise":
-            try:
-                amounts = version.rate(given, period=period, workings=workings)
-            except FactsError as error:
-                if error.problems[0].code != "rows-refused":
-                    raise
-                refusals.append(_moved(error, rows))
-                amounts = None
-            if amounts is not None and not refusals:
-                _add(totals, amounts, wide)
-                _append(good, _joined(given, _narrowed(amounts, wide, good.path)))
-        else:
-            amounts, problems = version.rate(given, period=period, errors="return", workings=workings, locale=locale)
-            _add(totals, amounts, wide)
-            whole = _joined(given, _narrowed(amounts, wide, good.path))
-            if problems.num_rows:
-                whole, apart = _split(given, whole, problems, rows)
-                _append(bad, apart)
-            _append(good, whole)
-        rows += given.num_rows
+
+def _facts(version: TariffVersion) -> set[str]:
+    """Every column rating may ask for."""
+    model = version.model
+    return {*model.choices, *(item.full_name for item in model.inputs), "period_start", "period_end", "account"}
+
+
+def _kept(given: pa.Schema, keep: Sequence[str] | None, source: Path) -> Sequence[str]:
+    """The columns of the input that are written. TariffError for one it has not."""
+    if keep is None:
+        return list(given.names)
+    absent = [name for name in keep if name not in given.names]
+    if absent:
+        raise fail(TariffError, "keep-absent", names=", ".join(absent), path=source)
+    return list(dict.fromkeys(keep))
+
+
+def _run(job: _Job, batches: Iterator[Rows], good: Sink, bad: Sink, progress: Callable[[int], object], threads: int | None) -> Outcome:
+    """Every batch rated by some thread, and written in order by this one."""
+    from tariffs.rate import SHOWN, digits, processors
+
+    rows, refused, told = 0, 0, list[Problem]()
+    totals = dict.fromkeys(digits(job.version.model, workings=job.workings), Decimal(0))
+    for done in _in_order(partial(_rate_rows, job), batches, threads or processors()):
+        rows += done.rows
+        refused += done.refused
+        told = [*told, *done.refusals][:SHOWN]
+        if job.errors == "return" or not refused:
+            totals = {name: EXACT.add(total, done.totals.get(name, Decimal(0))) for name, total in totals.items()}
+            for sink, piece, schema in ((good, done.good, done.schema), (bad, done.bad, done.bad_schema)):
+                if piece is not None and schema is not None:
+                    files_out.append(sink, piece, schema)
         progress(rows)
-    if refusals:
-        raise _together(refusals)
+    if refused and job.errors == "raise":
+        raise FactsError([Problem("rows-refused", {"count": str(refused), "told": str(len(told))}), *told])
     return Outcome(rows, bad.rows, good.path, bad.path if bad.rows else None, totals)
 
 
-def _moved(error: FactsError, rows: int) -> FactsError:
-    """The same refusals, their rows counted from the beginning of the file."""
-    count, *told = error.problems
-    moved = [(p, str(int(p.values["row"]) + rows)) for p in told]
-    return FactsError([count, *(Problem(p.code, {**p.values, "row": row}, p.where, f"[{row}]", p.severity) for p, row in moved)])
+def _in_order(work: Callable[[Rows], _Done], items: Iterable[Rows], threads: int) -> Iterator[_Done]:
+    """The results of ``work`` in the order of ``items``; only a few are on their way."""
+    ahead: deque[Future[_Done]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                ahead.append(pool.submit(work, item))
+                if len(ahead) > threads:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
 
 
-def _together(errors: list[FactsError]) -> FactsError:
-    """All are counted, the first are told."""
-    from tariffs.rate import SHOWN
-
-    told = [problem for error in errors for problem in error.problems[1:]][:SHOWN]
-    count = sum(int(error.problems[0].values["count"]) for error in errors)
-    return FactsError([Problem("rows-refused", {"count": str(count), "told": str(len(told))}), *told])
+# --- one batch, on any thread -------------------------------------------------------------------------------------
 
 
-def _add(totals: dict[str, Decimal], amounts: pa.Table, wide: Mapping[str, int]) -> None:
-    """The sum of every column of amounts, exact however wide: Arrow's own wraps past 38 digits without a word."""
+def _rate_rows(job: _Job, rows: Rows) -> _Done:
+    given = rows.table
+    refusals: dict[int, list[str]] = {}
+    rate = partial(job.version.rate, given, period=job.period, workings=job.workings, threads=1, engine=job.engine, narrow=True)
+    if job.errors == "raise":
+        ragged = [_ragged(one) for one in rows.ragged]
+        try:
+            amounts = rate()
+        except FactsError as error:
+            if error.problems[0].code != "rows-refused":
+                raise
+            return _Done(rows.count, {}, refused=int(error.problems[0].values["count"]) + len(ragged), refusals=_in_file(rows, error.problems[1:], ragged))
+        if ragged:
+            return _Done(rows.count, {}, refused=len(ragged), refusals=ragged)
+    else:
+        amounts, problems = rate(errors="return", locale=job.locale)
+        told: list[dict[str, Any]] = problems.to_pylist()
+        for problem in told:
+            refusals.setdefault(problem["row"], []).append(problem["reason"])
+    whole, schema = _result(job, given, amounts, refusals)
+    bad, bad_schema = _apart(job, rows, refusals)
+    return _Done(
+        rows.count,
+        {name: _sum(amounts.column(name)) for name in amounts.column_names},
+        files_out.encoded(whole, schema, job.target),
+        schema,
+        None if bad is None or bad_schema is None else files_out.encoded(bad, bad_schema, job.bad_target),
+        bad_schema,
+        refused=len(refusals) + len(rows.ragged),
+    )
+
+
+def _ragged(one: files_in.Ragged) -> Problem:
+    values = {"row": str(one.row), "cells": str(one.cells), "expected": str(one.expected), "text": one.text[:200]}
+    return Problem("row-ragged", values, None, f"[{one.row}]")
+
+
+def _in_file(rows: Rows, problems: Sequence[Problem], ragged: Sequence[Problem]) -> list[Problem]:
+    """Refusals with the row's number in the file, from 1, in order."""
+    numbers = _numbers(rows)
+    moved = [(p, str(numbers[int(p.values["row"])])) for p in problems]
+    named = [*(replace(p, values={**p.values, "row": row}, charge=f"[{row}]") for p, row in moved), *ragged]
+    return sorted(named, key=lambda problem: int(problem.values["row"]))
+
+
+def _numbers(rows: Rows) -> Sequence[int]:
+    """The number in the file of every row of the table."""
+    if not rows.ragged:
+        return range(rows.before + 1, rows.before + rows.table.num_rows + 1)
+    among = {one.row for one in rows.ragged}
+    return [row for row in range(rows.before + 1, rows.before + rows.count + 1) if row not in among]
+
+
+def _sum(column: Any) -> Decimal:
+    """Exact however wide: Arrow's own sums wrap past 38 digits, and its sums of machine integers past 64 bits, without a word."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    for name in amounts.column_names:
-        column = amounts.column(name)
-        summed: Any = pc.sum(column if wide[name] <= 30 else column.cast(pa.decimal256(76, column.type.scale)))
-        totals[name] = EXACT.add(totals[name], summed.as_py() or Decimal(0))
+    kind = column.type
+    if kind.bit_width == 64:
+        words: Any = pa.chunked_array([part.view(pa.int64()) for part in column.chunks], pa.int64())
+        span: Any = pc.min_max(words)
+        low, high = span["min"].as_py(), span["max"].as_py()
+        if low is None:
+            return Decimal(0)
+        if max(-low, high) * len(words) < 2**63:
+            summed: Any = pc.sum(words)
+            return EXACT.scaleb(Decimal(summed.as_py()), -kind.scale)
+    summed = pc.sum(column.cast(pa.decimal256(76, kind.scale)))
+    return summed.as_py() or Decimal(0)
 
 
-def _narrowed(amounts: pa.Table, wide: Mapping[str, int], path: Path) -> pa.Table:
-    """For Parquet: amounts that always fit 18 digits are said to, so that they are stored as machine integers; nothing is copied."""
-    import pyarrow as pa
-
-    if path.suffix.lower() != ".parquet":
-        return amounts
-    for place, name in enumerate(amounts.column_names):
-        column = amounts.column(name)
-        if wide[name] <= 18:
-            kind: Any = pa.decimal128(18, column.type.scale)
-            parts: Any = [pa.Array.from_buffers(kind, len(part), part.buffers(), offset=part.offset) for part in column.chunks]
-            amounts = amounts.set_column(place, name, pa.chunked_array(parts, kind))
-    return amounts
-
-
-def read_table(source: Path) -> pa.Table:
-    """The rows of a CSV or Parquet file as an Arrow table, CSV cells as text."""
-    if find_spec("pyarrow") is None or find_spec("numpy") is None:
-        raise fail(TariffError, "needs-columns")
-    reader = _READERS.get(source.suffix.lower())
-    if reader is None:
-        raise fail(TariffError, "file-kind", path=source)
-    table: pa.Table = reader(source)
-    return table
-
-
-def _joined(given: pa.Table, amounts: pa.Table) -> pa.Table:
-    """The columns that came in, then the amounts."""
-    taken = [name for name in amounts.column_names if name in given.column_names]
-    if taken:
-        raise fail(FactsError, "column-taken", names=", ".join(taken))
-    for name in amounts.column_names:
-        given = given.append_column(name, amounts.column(name))
-    return given
-
-
-def _split(given: pa.Table, whole: pa.Table, problems: pa.Table, before: int) -> tuple[pa.Table, pa.Table]:
-    """Rows that were rated, and the others with their number and every reason."""
+def _result(job: _Job, given: pa.Table, amounts: pa.Table, refusals: Mapping[int, object]) -> tuple[pa.Table, pa.Schema]:
+    """The rows that were rated as they are written, and as their readers find them."""
     import numpy as np
     import pyarrow as pa
 
-    reasons: dict[int, str] = {}
-    for problem in problems.to_pylist():
-        row, reason = problem["row"], problem["reason"]
-        reasons[row] = f"{reasons[row]} | {reason}" if row in reasons else reason
-    good = np.ones(given.num_rows, np.bool_)
-    good[list(reasons)] = False
-    bad = given.take(pa.array(sorted(reasons), pa.int64()))
-    bad = bad.add_column(0, "row", pa.array([before + row + 1 for row in sorted(reasons)], pa.int64()))
-    return whole.filter(pa.array(good)), bad.append_column("reason", pa.array([reasons[row] for row in sorted(reasons)]))
+    kept, schema = (given, job.given) if len(job.keep) == len(job.given) else (given.select(job.keep), pa.schema([job.given.field(name) for name in job.keep]))
+    if refusals:
+        good = np.ones(given.num_rows, np.bool_)
+        good[list(refusals)] = False
+        mask: Any = pa.array(good)
+        kept, amounts = kept.filter(mask), amounts.filter(mask)
+    if job.shape == "long":
+        _not_taken((CHARGE, AMOUNT), kept)
+        lines = {charge.full_name for charge in job.version.model.charges if job.workings or charge.kind == "line"}
+        chosen = amounts.select([name for name in amounts.column_names if name in lines])
+        whole = as_long(kept, chosen, common([field.type for field in chosen.schema]))
+        return whole, schema.append(pa.field(CHARGE, pa.string())).append(pa.field(AMOUNT, _public(whole.schema.field(AMOUNT).type)))
+    _not_taken(amounts.column_names, kept)
+    for name in amounts.column_names:
+        kept = kept.append_column(name, amounts.column(name))
+        schema = schema.append(pa.field(name, _public(amounts.schema.field(name).type)))
+    return kept, schema
 
 
-# --- files --------------------------------------------------------------------------------------------------------
-
-
-def _read_csv(path: Path) -> pa.Table:
-    """Every column as text; an empty cell is nothing given."""
-    import pyarrow as pa
-    import pyarrow.csv as reading
-
-    head = _csv_head(path)
-    try:
-        return reading.read_csv(path, convert_options=_as_text(head), parse_options=reading.ParseOptions(newlines_in_values=True))
-    except (OSError, pa.ArrowException) as error:
-        raise fail(TariffError, "file-unread", path=path, reason=_reason(error)) from None
-
-
-def _csv_head(path: Path) -> list[str]:
-    """The names of the columns."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            names = next(csv.reader(stream), [])
-    except UnicodeDecodeError:
-        raise fail(TariffError, "file-not-utf8", path=path) from None
-    except (OSError, csv.Error) as error:
-        raise fail(TariffError, "file-unread", path=path, reason=_reason(error)) from None
-    if not names:
-        raise fail(TariffError, "file-empty", path=path)
-    return names
-
-
-def _as_text(names: list[str]) -> Any:
-    import pyarrow as pa
-    import pyarrow.csv as reading
-
-    return reading.ConvertOptions(column_types={name: pa.string() for name in names}, strings_can_be_null=True, null_values=[""])
-
-
-def _read_parquet(path: Path) -> pa.Table:
-    import pyarrow as pa
-    import pyarrow.parquet as reading
-
-    try:
-        return reading.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise fail(TariffError, "file-unread", path=path, reason=_reason(error)) from None
-
-
-def _csv_batches(path: Path) -> Iterator[Any]:
-    """A small file at once; a larger one in pieces, every cell as text all the same."""
-    import pyarrow as pa
-    import pyarrow.csv as reading
-
-    if not path.is_file() or path.stat().st_size <= SMALL:
-        whole = _read_csv(path)
-        yield from (whole.slice(start, BATCH) for start in range(0, whole.num_rows or 1, BATCH))
-        return
-    head = _csv_head(path)
-    try:
-        with reading.open_csv(path, reading.ReadOptions(block_size=SMALL // 4), reading.ParseOptions(newlines_in_values=True), _as_text(head)) as stream:
-            for batch in stream:
-                yield pa.Table.from_batches([batch])
-    except (OSError, pa.ArrowException) as error:
-        raise fail(TariffError, "file-unread", path=path, reason=_reason(error)) from None
-
-
-def _parquet_batches(path: Path) -> Iterator[Any]:
-    """A batch never crosses into memory before it is asked for."""
-    import pyarrow as pa
-    import pyarrow.parquet as reading
-
-    try:
-        with reading.ParquetFile(path, pre_buffer=False) as file:
-            for batch in file.iter_batches(BATCH):
-                yield pa.Table.from_batches([batch])
-            if not file.metadata.num_rows:
-                yield file.schema_arrow.empty_table()
-    except (OSError, pa.ArrowException) as error:
-        raise fail(TariffError, "file-unread", path=path, reason=_reason(error)) from None
-
-
-def _parquet_writer(path: Path, schema: Any) -> Any:
-    """Whole numbers and decimals that are stored as such by their differences, unpacked; text in a dictionary, packed. See docs/speed.md."""
-    import pyarrow.parquet as writing
-    from pyarrow import types
-
-    small = [f.name for f in schema if types.is_integer(f.type) or (types.is_decimal(f.type) and f.type.bit_width <= 128 and f.type.precision <= 18)]
-    packed = {f.name: "NONE" if f.name in small else "SNAPPY" for f in schema}
-    encoded = {f.name: "DELTA_BINARY_PACKED" for f in schema if f.name in small and not (types.is_integer(f.type) and f.type.bit_width < 32)}
-    words = [f.name for f in schema if f.name not in encoded and not types.is_nested(f.type)]
-    flat = not any(types.is_nested(f.type) for f in schema)
-    options: Any = {"compression": packed, "column_encoding": encoded, "use_dictionary": words} if flat else {}
-    return writing.ParquetWriter(path, schema, store_decimal_as_integer=True, **options)
-
-
-def _csv_writer(path: Path, schema: Any) -> Any:
-    import pyarrow.csv as writing
-
-    return writing.CSVWriter(path, schema, write_options=writing.WriteOptions(quoting_style="needed"))
-
-
-def _part(sink: _Sink) -> Path:
-    return sink.path.with_name(sink.path.name + ".part")
-
-
-def _append(sink: _Sink, table: pa.Table) -> None:
-    """Rows to the file, once those before them are there."""
-    _wait(sink)
-    sink.rows += table.num_rows
-    sink.writing = sink.pool.submit(_put, sink, table)
-
-
-def _put(sink: _Sink, table: pa.Table) -> None:
-    if sink.writer is None:
-        sink.writer = _WRITERS[sink.path.suffix.lower()](_part(sink), table.schema)
-    sink.writer.write_table(table)
-
-
-def _wait(sink: _Sink) -> None:
+def _public(kind: Any) -> Any:
+    """A decimal type that every reader knows; stored alike."""
     import pyarrow as pa
 
-    try:
-        if sink.writing is not None:
-            sink.writing.result()
-    except (OSError, pa.ArrowException) as error:
-        raise fail(TariffError, "file-unwritten", path=sink.path, reason=_reason(error)) from None
+    return pa.decimal128(18, kind.scale) if kind.bit_width == 64 else kind
 
 
-def _close(sink: _Sink) -> None:
+def _not_taken(names: Iterable[str], kept: pa.Table) -> None:
+    taken = [name for name in names if name in kept.column_names]
+    if taken:
+        raise fail(FactsError, "column-taken", names=", ".join(taken))
+
+
+def _apart(job: _Job, rows: Rows, refusals: Mapping[int, Sequence[str]]) -> tuple[pa.Table | None, pa.Schema | None]:
+    """The rows that were not rated as they came, with their number in the file before and every reason after; ragged ones with the cells they have."""
     import pyarrow as pa
 
-    _wait(sink)
-    try:
-        if sink.writer is not None:
-            sink.writer.close()
-    except (OSError, pa.ArrowException) as error:
-        raise fail(TariffError, "file-unwritten", path=sink.path, reason=_reason(error)) from None
-
-
-def _settle(sink: _Sink) -> None:
-    """The whole file moves to its place."""
-    try:
-        if sink.writer is not None:
-            _part(sink).replace(sink.path)
-    except OSError as error:
-        raise fail(TariffError, "file-unwritten", path=sink.path, reason=_reason(error)) from None
-
-
-def _discard(sink: _Sink) -> None:
-    """What was written so far goes, whatever stands in the way of closing it."""
-    with contextlib.suppress(Exception):
-        _wait(sink)
-    with contextlib.suppress(Exception):
-        if sink.writer is not None:
-            sink.writer.close()
-    with contextlib.suppress(OSError):
-        _part(sink).unlink(missing_ok=True)
-
-
-def _reason(error: Exception) -> str:
-    """What the system says, in its own short words."""
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else str(error).splitlines()[0]
-
-
-_READERS: dict[str, Callable[[Path], Any]] = {".csv": _read_csv, ".parquet": _read_parquet}
-_BATCHES: dict[str, Callable[[Path], Iterator[Any]]] = {".csv": _csv_batches, ".parquet": _parquet_batches}
-_WRITERS: dict[str, Callable[[Path, Any], Any]] = {".csv": _csv_writer, ".parquet": _parquet_writer}
+    if not refusals and not rows.ragged:
+        return None, None
+    numbers, places = _numbers(rows), sorted(refusals)
+    table = rows.table.take(pa.array(places, pa.int64()))
+    table = table.add_column(0, "row", pa.array([numbers[place] for place in places], pa.int64()))
+    table = table.append_column("reason", pa.array([" | ".join(refusals[place]) for place in places], pa.string()))
+    if rows.ragged:
+        names = table.column_names[1:-1]
+        cells = [next(csv.reader([one.text]), []) for one in rows.ragged]
+        told: dict[str, Any] = {"row": pa.array([one.row for one in rows.ragged], pa.int64())}
+        told |= {name: pa.array([(row[at : at + 1] or [""])[0] or None for row in cells], pa.string()) for at, name in enumerate(names)}
+        told["reason"] = pa.array([_ragged(one).sentence(job.locale) for one in rows.ragged], pa.string())
+        table = pa.concat_tables([table, pa.table(told)]).sort_by("row")
+    fields = [pa.field("row", pa.int64()), *job.given, pa.field("reason", pa.string())]
+    return table, pa.schema(fields)

@@ -20,7 +20,7 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
-from tariffs import frames
+from tariffs import files_in
 from tariffs.cli import main
 
 KITCHEN = "cn/beijing/kitchen-waste"
@@ -312,8 +312,8 @@ def test_a_file_in_many_batches_is_the_file_in_one(tmp_path: Path, monkeypatch: 
         return done, found
 
     whole, stopped = told("--errors", "return"), told()
-    monkeypatch.setattr(frames, "BATCH", 64)
-    monkeypatch.setattr(frames, "SMALL", 4000)
+    monkeypatch.setattr(files_in, "BATCH", 64)
+    monkeypatch.setattr(files_in, "BLOCK", 4000)
     batched, stopped_again = told("--errors", "return"), told()
     assert [name for name, _ in whole[1]] == [f"out.bad.{result}", f"out.{result}"]
     assert batched[1] == whole[1]
@@ -337,7 +337,7 @@ def test_amounts_in_parquet_are_stored_as_machine_integers_by_their_differences(
     [
         ("in.csv", b"", "the file is empty"),
         ("in.csv", "payer,weight\n其他,5\n".encode("gbk"), "is not UTF-8"),
-        ("in.csv", b"payer,weight\nother,5,6\n", "cannot be read"),
+        ("in.csv", b"payer,weight\nother,5,6\n", "row 1 has 3 cells, the header 2: other,5,6"),
         ("in.csv", b"payer\nother\n", "weight: no such column"),
         ("in.csv", b"payer,weight,weight\nother,5,5\n", "weight"),
         ("in.parquet", b"PAR1", "cannot be read"),
