@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from billing_service import problems
 from billing_service.api import invoices, quotes, tariffs
+from billing_service.api.caller import Trust
 from billing_service.messages import known, text
 from billing_service.problems import Refused, problem
 from billing_service.schemas import ProblemDocument, Trouble
@@ -24,15 +26,18 @@ from tariffs.errors import Problem
 from tariffs.messages import language_of
 
 _LOG = logging.getLogger("billing")
-STATUS = {"not-found": 404, "too-large": 413, "wrong-type": 415, "refused": 422}
+STATUS = {"unauthorised": 401, "forbidden": 403, "not-found": 404, "conflict": 409, "too-large": 413, "wrong-type": 415, "refused": 422}
 _ROUTING = {404: "no-such-route", 405: "wrong-method"}
 
 
 def create_app(settings: Settings) -> FastAPI:
     """The application over one database and its rule roots."""
-    app = FastAPI(title="billing", version="1", description=text("api.description", settings.locale), redoc_url=None, max_body_size=None)
+    app = FastAPI(
+        title="billing", version="1", lifespan=_while_serving, description=text("api.description", settings.locale), redoc_url=None, max_body_size=None
+    )
     app.state.settings = settings
     app.state.engine = connect.engine(settings.url)
+    app.state.trust = Trust()
     for part in (tariffs.router, quotes.router, invoices.router):
         app.include_router(part, prefix="/v1")
     app.add_exception_handler(Refused, _refused)
@@ -42,6 +47,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(Exception, _fault)
     return app
+
+
+@asynccontextmanager
+async def _while_serving(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.engine.dispose()
 
 
 def answer(status: int, found: Iterable[Problem], locale: str, headers: dict[str, str] | None = None) -> Response:
@@ -70,7 +81,8 @@ def _locale(request: Request) -> str:
 
 
 async def _refused(request: Request, error: Any) -> Response:
-    return answer(STATUS[error.kind], error.problems, _locale(request))
+    status = STATUS[error.kind]
+    return answer(status, error.problems, _locale(request), {"WWW-Authenticate": "Bearer"} if status == 401 else None)
 
 
 async def _tariff_error(request: Request, error: Any) -> Response:

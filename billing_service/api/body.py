@@ -38,7 +38,8 @@ async def read_body(request: Request, model: type[_Model], largest: int) -> _Mod
                 raise Refused([problem("body-too-large", largest=largest)], "too-large")
     except ClientDisconnect as error:  # nobody is left to answer; it is no fault of ours to log
         raise Refused([problem("not-json", reason="cut off")]) from error
-    data = _parse(bytes(content))
+    request.state.body = bytes(content)  # what an idempotency key is bound to
+    data = _parse(request.state.body)
     if not isinstance(data, dict):
         raise Refused([problem("body-not-object")])
     found = _misfits(data)

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 
 from billing_service.api.body import read_body
-from billing_service.api.common import settings_of, troubles
+from billing_service.api.caller import Quoting, settings_for
+from billing_service.api.common import troubles
 from billing_service.documents.invoice import money
 from billing_service.problems import Refused, problem
 from billing_service.runs import clock
@@ -25,10 +26,10 @@ router = APIRouter()
 _BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": QuoteRequest.model_json_schema()}}}}
 
 
-@router.post("/quotes", response_model=Quote, responses=troubles(404, 413, 415, 422), openapi_extra=_BODY, summary="Price something")
-async def make_quote(request: Request) -> Quote:
+@router.post("/quotes", response_model=Quote, responses=troubles(401, 403, 404, 413, 415, 422), openapi_extra=_BODY, summary="Price something")
+async def make_quote(request: Request, who: Quoting) -> Quote:
     """Rates the facts by the version in force, adopted or not: its status is in the answer."""
-    settings = settings_of(request)
+    settings = settings_for(request, who)
     asked = await read_body(request, QuoteRequest, settings.largest_body)
     return await run_in_threadpool(_quote, request.app.state.engine, settings, asked, clock())
 

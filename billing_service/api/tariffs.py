@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from billing_service import problems
-from billing_service.api.common import settings_of, troubles
+from billing_service.api.caller import Reading, settings_for
+from billing_service.api.common import troubles
 from billing_service.schemas import Adoption, TariffList, TariffListed, Trouble
 from billing_service.store import versions
 from billing_service.store.connect import reading
@@ -17,10 +18,10 @@ from tariffs import versions as found_versions
 router = APIRouter()
 
 
-@router.get("/tariffs", response_model=TariffList, responses=troubles(422), summary="Versions of tariffs")
-def list_tariffs(request: Request) -> TariffList:
+@router.get("/tariffs", response_model=TariffList, responses=troubles(401, 403, 422), summary="Versions of tariffs")
+def list_tariffs(request: Request, who: Reading) -> TariffList:
     """Versions in the order of tariff, date and revision; files that cannot be used are listed apart with their problems."""
-    settings = settings_of(request)
+    settings = settings_for(request, who)
     with reading(request.app.state.engine, settings.utility) as conn:
         adopted = versions.adopted_digests(conn, settings.utility)
     found: list[TariffListed] = []

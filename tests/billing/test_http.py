@@ -15,7 +15,8 @@ from starlette.testclient import TestClient
 
 from billing_service.app import create_app
 from billing_service.settings import Settings
-from tests.billing.conftest import OWN_RULES, RULES, Office, furnish
+from tests.billing.calls import bearer, calling, made_key, signing
+from tests.billing.conftest import RULES, Office, furnish
 
 KITCHEN = {"tariff": "cn/beijing/kitchen-waste", "on": "2022-10-31", "facts": {"payer": "quota_unit", "weight": "5.001", "quota": "10"}}
 JSON = {"content-type": "application/json"}
@@ -34,7 +35,7 @@ def issued(tmp_path_factory: pytest.TempPathFactory) -> Office:
 
 @pytest.fixture(scope="module")
 def client(issued: Office) -> Iterator[TestClient]:
-    with TestClient(create_app(Settings(db=str(issued.db), rules=(RULES, OWN_RULES))), raise_server_exceptions=False) as found:
+    with calling(issued) as found:
         yield found
 
 
@@ -78,7 +79,7 @@ def test_a_rule_file_that_cannot_be_used_is_listed_apart(city: Office) -> None:
     folder = city.folder / "rules" / "x" / "broken"
     folder.mkdir(parents=True)
     (folder / "2026-01-01.yaml").write_text("language: 1\n", "utf-8")
-    with TestClient(create_app(Settings(db=str(city.db), rules=(city.folder / "rules",)))) as client:
+    with calling(city, rules=(city.folder / "rules",)) as client:
         listed = client.get("/v1/tariffs").json()
         assert {one["file"] for one in listed["problems"]} == {"x/broken/2026-01-01.yaml"}
         assert str(city.folder) not in json.dumps(listed)
@@ -166,7 +167,7 @@ def test_what_is_not_served_is_a_problem_too(client: TestClient) -> None:
 
 def test_a_database_that_went_away_is_a_503(city: Office) -> None:
     with TestClient(create_app(Settings(db=str(city.folder / "absent" / "x.db"), rules=(RULES,))), raise_server_exceptions=False) as client:
-        assert client.get("/v1/tariffs").status_code == 503
+        assert client.get("/v1/tariffs", headers=bearer("main.1.2")).status_code == 503
 
 
 def test_the_description_says_text_for_every_amount(client: TestClient) -> None:
@@ -182,6 +183,7 @@ OPERATIONS = ["GET /v1/tariffs", "POST /v1/quotes", "GET /v1/invoices/{number}"]
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_the_api_keeps_its_own_description_under_fuzzing(issued: Office, name: str) -> None:
     schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(Settings(db=str(issued.db), rules=(RULES,))))
+    schema.auth()(signing(made_key(issued).text))
     operations: dict[str, Any] = {found.ok().label: found.ok() for found in schema.get_all_operations()}  # type: ignore[union-attr]
     assert sorted(operations) == sorted(OPERATIONS)
 

@@ -1,0 +1,70 @@
+"""Who calls: the key of a request, held against the scope a route asks for. Every route of ``/v1`` names one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Annotated
+
+from fastapi import Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from starlette.concurrency import run_in_threadpool
+
+from billing_service import keys
+from billing_service.keys import Caller
+from billing_service.runs import clock
+from billing_service.settings import Settings
+
+#: Seconds for which a key that was good is taken as good without asking the database; a key taken back ends that late.
+TRUSTED = 5.0
+_MOST = 10_000
+_BEARER = HTTPBearer(auto_error=False, scheme_name="key", description="`Authorization: Bearer <key>`, a key made by `billing key create`")
+
+
+@dataclass(slots=True)
+class Trust:
+    """Keys seen lately, with the moment until which they need not be looked up again."""
+
+    seen: dict[str, tuple[Caller, float]] = field(default_factory=dict)
+
+
+def needs(scope: str) -> Callable[..., Awaitable[Caller]]:
+    """A dependency that gives the caller. Refused: 401 for a key that opens nothing, 403 for one without the scope."""
+
+    async def found(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Caller:
+        who = await _caller(request, given.credentials if given else "")
+        keys.demand(who, scope)
+        return who
+
+    found.__name__ = f"needs_{scope}"
+    return found
+
+
+async def _caller(request: Request, text: str) -> Caller:
+    trust: Trust = request.app.state.trust
+    known = trust.seen.get(text)
+    if known is not None and time.monotonic() < known[1]:
+        return known[0]
+    who = await run_in_threadpool(keys.caller, request.app.state.engine, text, clock()) if text else None
+    if who is None:
+        trust.seen.pop(text, None)
+        raise keys.unknown()
+    if len(trust.seen) >= _MOST:
+        trust.seen.clear()
+    trust.seen[text] = (who, time.monotonic() + TRUSTED)
+    return who
+
+
+def settings_for(request: Request, who: Caller) -> Settings:
+    """The service's settings as they are for this caller: its utility, its name."""
+    found: Settings = request.app.state.settings
+    return replace(found, utility=who.utility, user=who.name)
+
+
+Quoting = Annotated[Caller, Security(needs("quote"))]
+Reading = Annotated[Caller, Security(needs("read"))]
+Writing = Annotated[Caller, Security(needs("write"))]
+Running = Annotated[Caller, Security(needs("run"))]
+Approving = Annotated[Caller, Security(needs("approve"))]
+Administering = Annotated[Caller, Security(needs("admin"))]

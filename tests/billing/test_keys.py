@@ -1,0 +1,117 @@
+"""Keys: who has none learns nothing, who has one sees their own utility and does what its scopes name."""
+
+from __future__ import annotations
+
+import pytest
+from fastapi.routing import APIRoute
+from sqlalchemy import select
+from starlette.testclient import TestClient
+
+from billing_service import keys
+from billing_service.api import caller
+from billing_service.app import create_app
+from billing_service.problems import Refused
+from billing_service.runs import clock
+from billing_service.settings import Settings
+from billing_service.store import connect, tables
+from tests.billing.calls import calling, made_key
+from tests.billing.conftest import RULES, Office
+
+pytestmark = pytest.mark.both_databases
+
+
+def routes(office: Office) -> list[tuple[str, str]]:
+    """Every method and path of the API, each place in a path filled with something that could be there."""
+    app = create_app(Settings(db=office.db, rules=(RULES,)))
+    found = [(method, route) for route in app.routes if isinstance(route, APIRoute) for method in sorted((route.methods or set()) - {"HEAD"})]
+    return [(method, _filled(route)) for method, route in found if route.path.startswith("/v1")]
+
+
+def _filled(route: APIRoute) -> str:
+    path = route.path_format
+    for one in route.dependant.path_params:
+        path = path.replace(f"{{{one.alias}}}", {"number": "INV-2026-000001", "run": "2026-10-1"}.get(one.alias, "A1"))
+    return path
+
+
+def opened(office: Office) -> TestClient:
+    return TestClient(create_app(Settings(db=office.db, rules=(RULES,))), raise_server_exceptions=False)
+
+
+def test_every_route_answers_every_wrong_key_alike(city: Office) -> None:
+    good, ended = made_key(city).text, made_key(city, ended=True).text
+    utility, key, secret = good.rsplit(".", 2)
+    wrong = [
+        "x",
+        "..",
+        f"{utility}.{key}.",
+        f"{utility}.{key}.{secret[:-1]}",
+        f"{utility}.{key}.{secret}x",
+        f"other.{key}.{secret}",
+        f"{utility}.0.{secret}",
+        ended,
+    ]
+    with opened(city) as client:
+        every = [(method, path, one) for method, path in routes(city) for one in wrong]
+        answers = [client.request(method, path, headers={"authorization": f"Bearer {one}"}) for method, path, one in every]
+        answers += [client.request(method, path) for method, path in routes(city)]
+        strange = client.get("/v1/tariffs", headers=[(b"authorization", b"Bearer \xff.\x01.\xfe")])
+    assert {(one.status_code, one.text, one.headers["www-authenticate"]) for one in [*answers, strange]} == {(401, strange.text, "Bearer")}
+
+
+def test_every_route_wants_a_scope(city: Office) -> None:
+    with opened(city) as client:
+        for method, path in routes(city):
+            statuses = {
+                scope: client.request(method, path, headers={"authorization": f"Bearer {made_key(city, scope).text}"}).status_code for scope in keys.SCOPES
+            }
+            assert sum(status != 403 for status in statuses.values()) == 1, (method, path, statuses)
+
+
+def test_a_key_sees_its_own_utility_only(city: Office) -> None:
+    with city.opened() as engine:
+        connect.migrate(engine, "other")
+    made = made_key(city, utility="other")
+    with opened(city) as client:
+        client.headers["authorization"] = f"Bearer {made.text}"
+        found = client.get("/v1/tariffs").json()["tariffs"]
+    assert found and all(one["adoption"] is None for one in found)
+
+
+def test_a_key_taken_back_ends_and_the_chain_tells(city: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = made_key(city, "read")
+    own = Settings(db=city.db, user="wang")
+    monkeypatch.setattr(caller, "TRUSTED", 0.0)
+    with city.opened() as engine, opened(city) as client:
+        client.headers["authorization"] = f"Bearer {made.text}"
+        before = client.get("/v1/tariffs").status_code
+        assert keys.revoke(engine, own, made.id, clock())
+        assert not keys.revoke(engine, own, made.id, clock())
+        assert (before, client.get("/v1/tariffs").status_code) == (200, 401)
+    told = [(row["actor"], row["kind"], row["subject"]) for row in city.rows("events") if row["kind"].startswith("key.")]
+    assert told == [("tests", "key.created", made.id), ("wang", "key.revoked", made.id)]
+
+
+def test_the_secret_is_kept_nowhere(city: Office) -> None:
+    secret = made_key(city).text.rsplit(".", 1)[1]
+    with city.opened() as engine, connect.reading(engine, "main") as conn:
+        kept = [str(dict(row._mapping)) for table in (tables.api_keys, tables.events) for row in conn.execute(select(table))]
+    assert len(kept) >= 2 and not any(secret in one for one in kept)
+
+
+def test_what_is_wrong_with_a_new_key_is_told_at_once(city: Office) -> None:
+    own = Settings(db=city.db, user="li")
+    with city.opened() as engine, connect.writing(engine, "main") as conn, pytest.raises(Refused) as refusal:
+        keys.create(conn, own, " ", ["read", "everything"], clock(), clock())
+    assert sorted(one.code for one in refusal.value.problems) == ["key-ends-before", "key-name-missing", "key-scope-unknown"]
+
+
+def test_a_key_too_long_or_with_nothing_in_it_opens_nothing(city: Office) -> None:
+    with city.opened() as engine:
+        assert [keys.caller(engine, text, clock()) for text in ("", "a.b", "main.a." + "x" * 500, "main.\x00.x", "main..x")] == [None] * 5
+
+
+def test_a_key_with_a_scope_may(city: Office) -> None:
+    with calling(city, "read") as client:
+        assert client.get("/v1/tariffs").status_code == 200
+        assert client.post("/v1/quotes", json={}).status_code == 403
