@@ -1,122 +1,83 @@
-"""Beijing's kitchen-waste rule over rows biased to its edges: by ``rate``, and by DuckDB in DECIMAL written with care.
+"""Two rules in memory, beside every peer: ``python -m benchmarks rate --rows 10000000 --record``.
 
-Both start from the same Arrow table in memory and end in Arrow decimals. DuckDB also runs from its own tables to its
-own tables, on one thread and on all; its fastest way is the one compared. Nothing is timed that is not exact.
+Each way starts from data that lie ready in its own form and ends in its own form. Ways take turns; the median of warm runs counts. Each is
+held against exact amounts on 200,000 rows first, and its wrong invoices stand beside its speed.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
+import importlib
+from collections.abc import Sequence
 from decimal import Decimal
-from functools import partial
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-
-import tariffs
+from benchmarks import workloads
 from benchmarks.measure import timed
+from benchmarks.results import Figure, Ratio, as_data, conclude, show
+from benchmarks.workloads import CHECKED, Data, Ints, Way
 
-TARIFF, DAY = "cn/beijing/kitchen-waste", "2022-10-31"
-PAYERS = ["quota_unit", "other"]
-MAXIMUM = 100_000_000  # kg, the bound of both inputs
-SAMPLE = 10_000
-OURS = "tariffs.rate, Arrow to Arrow, threads 1"
-Ints = npt.NDArray[np.int64]
-
-#: The rule as a careful author writes it in SQL: literals as narrow as they are, so that products stay in 64 bits.
-SQL = """
-WITH lines AS (
-    SELECT
-        CASE WHEN payer = 'quota_unit' THEN round(
-            CASE WHEN weight * 2::DECIMAL(1,0) <= quota THEN weight * 200::DECIMAL(3,0)
-                 ELSE least(weight, quota) * 300::DECIMAL(3,0) + greatest(weight - quota, 0::DECIMAL(9,3)) * 600::DECIMAL(3,0) END, 2) END AS quota_fee,
-        CASE WHEN payer = 'other' THEN round(weight * 300::DECIMAL(3,0), 2) END AS plain_fee
-    FROM {source})
-SELECT quota_fee, plain_fee, coalesce(quota_fee, plain_fee) AS total FROM lines
-"""
+EXPLAINED = 10_000
+PEERS = ("floor", "ours", "with_polars", "with_duckdb", "with_chdb", "with_numpy", "with_pyarrow", "with_pandas", "with_openfisca", "with_python")
+WORKS = {"W1": ("three_blocks", workloads.blocks), "W2": ("quota", workloads.quota)}
 
 
-def made_rows(count: int, seed: int) -> pa.Table:
-    """Payers, weights and quotas (kg as decimals of a tonne); weights lie on the rule's edges and one step beside them more often than not."""
-    random = np.random.default_rng(seed)
-    quota = mixed(random, [random.integers(0, 20_000, count), random.integers(0, MAXIMUM + 1, count), np.full(count, 10_000), np.zeros(count, np.int64)])
-    step = random.integers(-1, 2, count)
-    anywhere, small = random.integers(0, MAXIMUM + 1, count), random.integers(0, 20_000, count)
-    weight = mixed(random, [quota // 2 + step, quota + step, np.full(count, MAXIMUM), small, anywhere])
-    codes: Any = pa.array(random.integers(0, 2, count).astype(np.int8))
-    payer = pa.DictionaryArray.from_arrays(codes, pa.array(PAYERS))
-    return pa.table({"payer": payer, "weight": tonnes(np.clip(weight, 0, MAXIMUM)), "quota": tonnes(quota)})
+def run(rows: int = 1_000_000, repeat: int = 7, seed: int = 0, only: str = "", record: bool = False) -> None:
+    """Prints a table a rule and its ratios; ``--only duckdb,polars`` names the peers beside us. Leaves with 1 where a promise is missed."""
+    asked = [peer for peer in PEERS if not only or peer in ("floor", "ours") or peer.removeprefix("with_") in only.split(",")]
+    entry: dict[str, object] = {"rows": rows}
+    promises: list[Ratio] = []
+    for name, (function, make) in WORKS.items():
+        data = workloads.data(make(), rows, seed)
+        figures, groups = measure(data, asked, function, repeat)
+        ratios = ratios_of(name, groups)
+        show(f"{name}: {data.work.version.model.name}, {rows:,} rows, median of {repeat} warm runs", figures, ratios)
+        promises += ratios
+        entry[name] = as_data(figures)
+    conclude("rate", entry, promises, to_record=record)
 
 
-def mixed(random: np.random.Generator, columns: list[Ints]) -> Ints:
-    """Each row from one of the columns."""
-    return np.choose(random.integers(0, len(columns), len(columns[0])), columns)
+def measure(data: Data, peers: Sequence[str], function: str, repeat: int) -> tuple[list[Figure], dict[str, float]]:
+    """Every way's figure, and the most rows a second of each group. AssertionError where one of ours is not exact."""
+    expected = workloads.exact(workloads.head(data, CHECKED))
+    assert (different := unlike_explain(data, expected)) == 0, f"{different} rows of the reference differ from explain"
+    ways: list[Way] = [way for peer in peers for way in getattr(importlib.import_module(f"benchmarks.peers.{peer}"), function)(data)]
+    bad = {way.name: None if way.fen is None else workloads.wrong(way.fen(way.run()), expected) for way in ways}
+    ours = {name: count for name, count in bad.items() if name.startswith("tariffs") and count}
+    assert not ours, f"ours are not exact: {ours}"
+    spent = timed({way.name: way.run for way in ways}, repeat)
+    checked = min(CHECKED, data.rows)
+    figures = [Figure(way.name, way.rows, spent[way.name], bad[way.name], 0 if way.fen is None else min(checked, way.rows), way.note) for way in ways]
+    groups: dict[str, float] = {}
+    for way in ways:
+        groups[way.group] = max(groups.get(way.group, 0.0), way.rows / spent[way.name])
+    return sorted(figures, key=lambda one: one.seconds / one.rows), groups
 
 
-def tonnes(kilograms: Ints) -> Any:
-    """decimal128(9, 3) from whole kilograms."""
-    words = np.zeros((len(kilograms), 2), np.int64)
-    words[:, 0] = kilograms
-    memory: Any = words
-    return pa.Array.from_buffers(pa.decimal128(9, 3), len(kilograms), [None, pa.py_buffer(memory)])
+def unlike_explain(data: Data, expected: Sequence[Ints]) -> int:
+    """How many of some rows ``explain`` gives otherwise than the reference does."""
+    few = workloads.head(data, EXPLAINED)
+    version, outputs = data.work.version, data.work.outputs
+    found: list[list[Decimal | None]] = []
+    for row in zip(*workloads.decimals(few), strict=True):
+        rating = version.explain(dict(zip(few.columns, row, strict=True)))
+        amounts = {line.charge.full_name: line.amount for line in rating.lines} | {"total": rating.total}
+        found.append([amounts.get(name) for name in outputs])
+    return workloads.wrong(workloads.fen_of_objects(list(zip(*found, strict=True))), [column[: few.rows] for column in expected])
 
 
-def check_by_explain(version: tariffs.TariffVersion, table: pa.Table, result: pa.Table, seed: int) -> int:
-    """How many rows of a sample differ from ``explain`` in any column."""
-    at = np.random.default_rng(seed).choice(table.num_rows, min(SAMPLE, table.num_rows), replace=False)
-    indices: Any = pa.array(at)
-    wrong = 0
-    for given, found in zip(table.take(indices).to_pylist(), result.take(indices).to_pylist(), strict=True):
-        rating = version.explain(given)
-        expected: dict[str, Decimal] = {line.charge.full_name: line.amount for line in rating.lines} | {"total": rating.total}
-        wrong += {name: amount for name, amount in found.items() if amount is not None} != expected
-    return wrong
+def ratios_of(work: str, groups: dict[str, float]) -> list[Ratio]:
+    """What issue and README promise, of the groups that were run."""
+    promised: list[tuple[str, str, str, str, float]] = [
+        ("the NumPy path", "numpy", "DuckDB DECIMAL", "duckdb", 3),
+        ("the NumPy path", "numpy", "OpenFisca", "openfisca", 15),
+        ("the NumPy path", "numpy", "pyarrow decimal128", "pyarrow", 30),
+        ("the fused path on two threads", "fused", "Polars int64", "polars int", 3),
+        ("the fused path on two threads", "fused", "DuckDB DECIMAL", "duckdb", 10),
+        ("the fused path on two threads", "fused", "OpenFisca", "openfisca", 50),
+        ("the fused path on two threads", "fused", "the write limit", "floor", 0.7),
+    ]
+    best = groups | {"numpy": _best(groups, "numpy decimal"), "fused": _best(groups, "fused decimal64 2"), "floor": _best(groups, "floor decimal64")}
+    return [Ratio(f"{work}: {mine} to {theirs}", best[a] / best[b], at_least=floor) for mine, a, theirs, b, floor in promised if b in best]
 
 
-def duckdb_ways(table: pa.Table) -> dict[str, Callable[[], Any]]:
-    """The peer's ways: Arrow in and out, and its own tables in and out, on all threads and on one."""
-    import duckdb
-
-    ways: dict[str, Callable[[], Any]] = {}
-    for threads in sorted({1, os.cpu_count() or 1}, reverse=True):
-        connection: Any = duckdb.connect(config={"threads": threads})
-        connection.register("given", table)
-        connection.execute("CREATE TABLE own AS SELECT payer::ENUM('quota_unit', 'other') AS payer, weight, quota FROM given")
-        ways[f"DuckDB DECIMAL, Arrow to Arrow, threads {threads}"] = partial(arrow_to_arrow, connection)
-        ways[f"DuckDB DECIMAL, own tables, threads {threads}"] = partial(connection.execute, "CREATE OR REPLACE TABLE found AS " + SQL.format(source="own"))
-    return ways
-
-
-def arrow_to_arrow(connection: Any) -> pa.Table:
-    found: pa.Table = connection.sql(SQL.format(source="given")).to_arrow_table()
-    return found
-
-
-def same(ours: pa.Table, theirs: pa.Table) -> bool:
-    """Whether every row of every column is the same number."""
-    return all(ours[name].equals(theirs[name].cast(ours[name].type)) for name in ours.column_names)
-
-
-def run(rows: int = 1_000_000, beside: str | None = None, repeat: int = 9, seed: int = 0) -> None:
-    """Prints rows a second of each way, the ratio, and what was checked; AssertionError where anything is not exact."""
-    version = tariffs.load(TARIFF, on=DAY)
-    table = made_rows(rows, seed)
-    result = version.rate(table)
-    wrong = check_by_explain(version, table, result, seed)
-    assert wrong == 0, f"{wrong} sampled rows differ from explain"
-    print(f"{version.model.name}, {rows:,} rows, median of {repeat} warm runs")
-    ways: dict[str, Callable[[], Any]] = {OURS: lambda: version.rate(table)}
-    if beside == "duckdb":
-        peers = duckdb_ways(table)
-        assert same(result, next(iter(peers.values()))()), "DuckDB gives other amounts"
-        ways |= peers
-    spent = timed(ways, repeat)
-    for name, seconds in spent.items():
-        print(f"  {rows / seconds / 1e6:8.1f} M rows/s  {name}")
-    ours = spent.pop(OURS)
-    if spent:
-        print(f"  {min(spent.values()) / ours:8.1f} x the fastest peer")
-    print(f"  equal to explain on {min(SAMPLE, rows):,} sampled rows" + (", equal to DuckDB on all rows" if spent else ""))
+def _best(groups: dict[str, float], begin: str) -> float:
+    return max(value for name, value in groups.items() if name.startswith(begin))
