@@ -217,7 +217,7 @@ def rate_one(work: Job, target: str, item: Item) -> Answer:
         if kept is not None and (work.errors == "return" or not kept.bad):
             return kept
         aside.mkdir(parents=True)
-        options: dict[str, Any] = {"errors": work.errors, "workings": work.workings, "locale": work.locale}
+        options: dict[str, Any] = {"errors": work.errors, "workings": work.workings, "locale": work.locale, "threads": 1}  # the pool has one a processor
         done = frames.rate_file(_version(work), source, aside / source.name, period=work.period, **options)
         bad = None if done.bad_path is None else manifest.file_of(done.bad_path)
         receipt = Receipt(name, given, manifest.file_of(done.path), bad, done.rows, done.bad, dict(done.totals))
