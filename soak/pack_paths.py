@@ -87,7 +87,7 @@ def ways(version: Version) -> dict[str, Way]:
     found = {"numpy": in_memory(engine="numpy"), "narrow": in_memory(engine="numpy", narrow=True)}
     if version.stage is not None:
         return {**found, "shuffled": shuffled}
-    return {**found, "fused": in_memory(engine="fused"), "fused narrow": in_memory(engine="fused", narrow=True), "file": by_file}
+    return {**found, "fused": in_memory(engine="fused"), "fused narrow": in_memory(engine="fused", narrow=True), "file": by_file()}
 
 
 def in_memory(**options: Any) -> Way:
@@ -106,20 +106,24 @@ def shuffled(version: tariffs.TariffVersion, made: Tables, folder: Path) -> Outc
     return in_memory()(version, Tables(made.frame, made.stage.take(order)), folder)
 
 
-def by_file(version: tariffs.TariffVersion, made: Tables, folder: Path) -> Outcome:
+def by_file(period: tuple[date, date] | None = None) -> Way:
     """Parquet to Parquet; rows refused stand in a file of their own, with their number from 1."""
-    source, target = folder / "in.parquet", folder / "out.parquet"
-    pq.write_table(made.frame, source)
-    begin = time.perf_counter()
-    done = rate_file(version, source, target, period=None, errors="return", workings=True)
-    seconds = time.perf_counter() - begin
-    written: Any = pq.read_table(target)
-    bad: list[int] = []
-    if done.bad_path is not None:
-        bad_table: Any = pq.read_table(done.bad_path)
-        bad = [row - 1 for row in bad_table.column("row").to_pylist()]
-    amounts = {name: _one(written.column(name)) for name in written.column_names if name not in made.frame.column_names}
-    return Outcome(amounts, dict.fromkeys(bad, "?"), seconds)
+
+    def run(version: tariffs.TariffVersion, made: Tables, folder: Path) -> Outcome:
+        source, target = folder / "in.parquet", folder / "out.parquet"
+        pq.write_table(made.frame, source)
+        begin = time.perf_counter()
+        done = rate_file(version, source, target, period=period, errors="return", workings=True)
+        seconds = time.perf_counter() - begin
+        written: Any = pq.read_table(target)
+        bad: list[int] = []
+        if done.bad_path is not None:
+            bad_table: Any = pq.read_table(done.bad_path)
+            bad = [row - 1 for row in bad_table.column("row").to_pylist()]
+        amounts = {name: _one(written.column(name)) for name in written.column_names if name not in made.frame.column_names}
+        return Outcome(amounts, dict.fromkeys(bad, "?"), seconds)
+
+    return run
 
 
 def _outcome(result: Any, problems: Any, seconds: float) -> Outcome:
