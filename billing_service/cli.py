@@ -58,9 +58,9 @@ def init(db: Db = "", user: As = "", as_json: Json = False, locale: Locale = _LO
     with _door(settings, as_json, ready=False) as (engine, out):
         changed = connect.migrate(engine, settings.utility)
         if as_json:
-            _print({"db": settings.db, "changed": changed})
+            _print({"db": settings.shown_db, "changed": changed})
         else:
-            screens.tell(out, "say.initialised" if changed else "say.already-initialised", locale, db=settings.db)
+            screens.tell(out, "say.initialised" if changed else "say.already-initialised", locale, db=settings.shown_db)
 
 
 @app.command(help=_help("adopt"))
@@ -303,17 +303,17 @@ def _settings(db: str, rules: list[Path] | None, user: str, locale: str) -> Sett
 def _door(settings: Settings, as_json: bool, *, ready: bool = True) -> Iterator[tuple[Engine, Console]]:
     """The database, checked, and where to print; whatever is refused is told in full and ends with 1."""
     try:
-        engine = connect.engine(settings.url)
-        if ready:
-            connect.require(engine, settings.utility)
-            roots(settings.roots)  # a root that does not exist is told at once, not by every contract
-        yield engine, screens.console()
+        with connect.opened(settings.url) as engine:
+            if ready:
+                connect.require(engine, settings.utility)
+                roots(settings.roots)  # a root that does not exist is told at once, not by every contract
+            yield engine, screens.console()
     except Refused as refusal:
         _tell_problems(refusal.problems, settings.locale, as_json)
     except TariffError as error:
         _tell_problems(error.problems, settings.locale, as_json)
     except DBAPIError as error:
-        _tell_problems((problem("database-failed", db=settings.db, reason=error.orig),), settings.locale, as_json)
+        _tell_problems((problem("database-failed", db=settings.shown_db, reason=error.orig),), settings.locale, as_json)
     except BrokenPipeError:
         raise  # whoever read the output has seen enough; typer ends quietly
     except OSError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,12 @@ class Settings:
     def url(self) -> str:
         """The database as SQLAlchemy names it; a plain path is SQLite."""
         return self.db if "://" in self.db else f"sqlite:///{self.db}"
+
+    @property
+    def shown_db(self) -> str:
+        """The database as people may see it: without its password."""
+        hidden = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", self.db)
+        return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
 
     @property
     def roots(self) -> list[Path] | None:

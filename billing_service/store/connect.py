@@ -24,7 +24,7 @@ from billing_service.problems import refused
 from billing_service.store import tables
 
 #: What others need to name, so that SQLAlchemy itself is imported in the store only.
-__all__ = ["Connection", "DBAPIError", "Engine", "IntegrityError", "Row", "engine", "lock", "migrate", "reading", "require", "writing"]
+__all__ = ["Connection", "DBAPIError", "Engine", "IntegrityError", "Row", "engine", "lock", "migrate", "opened", "reading", "require", "writing"]
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 _POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
@@ -46,6 +46,16 @@ def engine(url: str) -> Engine:
     event.listen(made, "connect", _prepare_sqlite)
     event.listen(made, "begin", _begin_sqlite)
     return made
+
+
+@contextmanager
+def opened(url: str) -> Iterator[Engine]:
+    """An engine for a while: no connection of its pool outlives it."""
+    made = engine(url)
+    try:
+        yield made
+    finally:
+        made.dispose()
 
 
 @contextmanager

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,9 @@ from sqlalchemy import select
 from typer.testing import CliRunner
 
 from billing_service.cli import app
+from billing_service.settings import Settings
 from billing_service.store import connect, tables
+from tests.billing import postgres
 
 ROOT = Path(__file__).parent.parent.parent
 CITY = ROOT / "examples" / "yangquan"
@@ -49,18 +54,28 @@ class Answer:
 
 @dataclass(frozen=True)
 class Office:
-    """The commands of one database."""
+    """The commands of one database: a file of the folder, or the URL of another."""
 
     folder: Path
+    url: str = ""
 
     @property
-    def db(self) -> Path:
-        return self.folder / "billing.db"
+    def db(self) -> str:
+        return self.url or str(self.folder / "billing.db")
+
+    @contextmanager
+    def opened(self) -> Iterator[connect.Engine]:
+        """An engine of its own, closed at the end."""
+        engine = connect.engine(Settings(db=self.db).url)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
 
     def says(self, *words: object, by: str = "") -> Answer:
         """A command as a person gives it."""
         command, *rest = map(str, words)
-        given = [command, *rest, "--db", str(self.db)]
+        given = [command, *rest, "--db", self.db]
         if command in {"adopt", "run"}:
             given += ["--rules", str(RULES), "--rules", str(OWN_RULES)]
         if by:
@@ -113,7 +128,7 @@ class Office:
     def rows(self, name: str) -> list[Mapping[str, Any]]:
         """All rows of a table, as stored."""
         table = tables.metadata.tables[name]
-        with connect.reading(connect.engine(f"sqlite:///{self.db}"), "main") as conn:
+        with self.opened() as engine, connect.reading(engine, "main") as conn:
             return [dict(row._mapping) for row in conn.execute(select(table).order_by(*table.primary_key.columns))]
 
     def lines(self) -> list[tuple[Any, ...]]:
@@ -123,12 +138,42 @@ class Office:
         return sorted((doc["account"], doc["kind"], row["tariff"], row["charge"], row["kind"], row["amount"]) for doc, row in found)
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "both_databases: runs on SQLite and on PostgreSQL")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module, class or test marked ``both_databases`` runs on SQLite and on PostgreSQL, any other on SQLite."""
+    if "database" in metafunc.fixturenames:
+        both = any(metafunc.definition.iter_markers("both_databases"))
+        metafunc.parametrize("database", ["sqlite", "postgresql"] if both else ["sqlite"], indirect=True, scope="function")
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[postgres.Server]:
+    """One server for all workers of a test run."""
+    shared = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    with postgres.server(Path(tempfile.gettempdir()) / f"billing-pg-{shared}" if shared else None) as found:
+        yield found
+
+
 @pytest.fixture
-def make_office(tmp_path: Path) -> Callable[[str], Office]:
+def database(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
+    """Makes databases with nothing in them: on PostgreSQL their URLs, on SQLite nothing (an office has a folder of its own)."""
+    if request.param == "sqlite":
+        yield lambda: ""
+        return
+    server = request.getfixturevalue("postgresql")
+    with ExitStack() as opened:
+        yield lambda: opened.enter_context(postgres.database(server))
+
+
+@pytest.fixture
+def make_office(tmp_path: Path, database: Callable[[], str]) -> Callable[[str], Office]:
     def make(name: str) -> Office:
         folder = tmp_path / name
         folder.mkdir()
-        office = Office(folder)
+        office = Office(folder, database())
         office.does("init")
         return office
 

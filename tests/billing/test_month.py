@@ -21,6 +21,7 @@ from examples.yangquan.generate import read_month, write
 from tariffs.report import as_json
 from tests.billing.conftest import CITY, OCTOBER, Office
 
+pytestmark = pytest.mark.both_databases
 D = Decimal
 
 
@@ -301,7 +302,7 @@ def test_the_json_of_an_invoice_names_clause_version_and_explanation(city: Offic
     found = json.loads((tmp_path / "out" / "invoices" / f"INV-{year}-000001.json").read_text("utf-8"))
     assert (found["total"], found["account"]["class"], found["period_start"], found["period_end"]) == ("24.50", "household", "2026-10-01", "2026-11-01")
     part = next(part for part in found["parts"] if part["tariff"] == "cn/yangquan/sewage")
-    with connect.reading(connect.engine(f"sqlite:///{city.db}"), "main") as conn:
+    with city.opened() as engine, connect.reading(engine, "main") as conn:
         content = versions.content(conn, "main", part["digest"])
     assert content is not None
     version = tariffs.parse(content, tariff=part["tariff"], effective=date.fromisoformat(part["effective"]), revision=part["revision"])
