@@ -530,6 +530,7 @@ def compare(
     new: Annotated[str, typer.Argument(metavar="NEW", help=_help("compare-new"))],
     accounts: Annotated[Path, typer.Argument(metavar="ACCOUNTS", help=_help("compare-accounts"))],
     *,
+    stage: Annotated[Path | None, typer.Option("--stage", metavar="FILE", help=_help("compare-stage"))] = None,
     by: Annotated[list[str] | None, typer.Option("--by", metavar="COLUMN", help=_help("compare-by"))] = None,
     key: Annotated[str | None, typer.Option("--key", metavar="COLUMN", help=_help("compare-key"))] = None,
     target: Annotated[str | None, typer.Option("--target", metavar="AMOUNT", help=_help("compare-target"))] = None,
@@ -549,9 +550,9 @@ def compare(
     if target is not None and cost is None:
         raise typer.BadParameter(say("compare.amount", locale, value=target))
     one, other = (_at(version, known, rules, locale) for version in (old, new))
-    table = frames.read_table(accounts)
-    found = compare_versions(one, other, table, by=by or (), key=key, target=cost, period=span, locale=locale)
-    told = [rating for name in explain or [] for rating in explained_of(one, other, table, name, key=key, period=span)]
+    table, rows = frames.read_table(accounts), None if stage is None else frames.read_table(stage)
+    found = compare_versions(one, other, table, stage=rows, by=by or (), key=key, target=cost, period=span, locale=locale)
+    told = [rating for name in explain or [] for rating in explained_of(one, other, table, name, stage=rows, key=key, period=span)]
     if plot is not None:
         from tariffs import compare_plot
 

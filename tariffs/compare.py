@@ -36,7 +36,6 @@ LARGEST = 10
 #: Bars of the histogram between the first and the 99th hundredth of the changes.
 BARS = 30
 PERIODS = ("period_start", "period_end")
-_NARROW = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +162,7 @@ def compare(
     new: TariffVersion,
     frame: Any,
     *,
+    stage: Any = None,
     by: Sequence[str] = (),
     key: str | None = None,
     target: Decimal | None = None,
@@ -174,27 +174,30 @@ def compare(
     ``frame`` is what ``rate`` takes, with the columns of both versions; ``by`` and ``key`` name columns of it, choice
     inputs or others. Both rate the same period as if they ruled in it: ``period``, or a row's own in ``period_start``
     and ``period_end``, or, where one is needed, that which holds the day ``new`` was asked for. ``target`` is what has
-    to come in for these rows. Reasons of refusal are in ``locale``'s language.
+    to come in for these rows. ``stage``: the rows by day, month or record of contracts that have a stage, given once for
+    both; ``frame`` then has ``account``, and its rows are called by account and period. Reasons of refusal are in ``locale``'s language.
     TariffError: the two cannot stand beside each other; FactsError: a column is absent or cannot be used.
     """
     if find_spec("pyarrow") is None or find_spec("numpy") is None:
         raise fail(TariffError, "needs-columns")
-    _comparable(old, new, target)
+    _comparable(old, new, target, staged=stage is not None)
     from tariffs import columns
 
     opened = columns.open_frame(frame, _wanted(old, new, by, key))
     lacking = [name for name in (*by, *([key] if key is not None else [])) if name not in opened.columns]
     if lacking:
         raise FactsError([Problem("compare-column", {"name": name}) for name in lacking])
-    return _compared(_work(old, new, opened, period, key, locale), frame, tuple(by), target)
+    return _compared(_work(old, new, opened, stage, period, key, locale), frame, tuple(by), target)
 
 
-def explained_of(old: TariffVersion, new: TariffVersion, frame: Any, account: str, *, key: str | None = None, period: Period | None = None) -> list[Rating]:
-    """Both ratings of each row of one account (without ``key``: of the row of that number, from 1), with every reason."""
+def explained_of(
+    old: TariffVersion, new: TariffVersion, frame: Any, account: str, *, stage: Any = None, key: str | None = None, period: Period | None = None
+) -> list[Rating]:
+    """Both ratings of each row of one account (without ``key``: of the row of that number, from 1; with ``stage``: of all its periods), with every reason."""
     from tariffs import columns
 
-    work = _work(old, new, columns.open_frame(frame, _wanted(old, new, (), key)), period, key, "en")
-    rows = [row for row in range(work.frame.rows) if _called(work, row) == account]
+    work = _work(old, new, columns.open_frame(frame, _wanted(old, new, (), key)), stage, period, key, "en")
+    rows = [row for row in range(work.frame.rows) if account in (_called(work, row), *([_cell(work, work.key, row)] if work.key else []))]
     if not rows:
         raise fail(FactsError, "compare-explain", key=account)
     return [_explained(work, version, row) for row in rows for version in (old, new)]
@@ -213,7 +216,7 @@ def relief(found: Sequence[Relief]) -> Decimal:
 # --- before rating ------------------------------------------------------------------------------------------------
 
 
-def _comparable(old: TariffVersion, new: TariffVersion, target: Decimal | None) -> None:
+def _comparable(old: TariffVersion, new: TariffVersion, target: Decimal | None, *, staged: bool) -> None:
     problems = []
     for name in ("currency", "direction"):
         one, other = (getattr(version.model, name) for version in (old, new))
@@ -222,7 +225,7 @@ def _comparable(old: TariffVersion, new: TariffVersion, target: Decimal | None) 
     for version in (old, new):
         if not version.billable:
             problems.append(Problem("compare-not-billable", {"version": version.model.name}))
-        if version.model.stage is not None:
+        if version.model.stage is not None and not staged:
             problems.append(Problem("compare-staged", {"version": version.model.name}))
     if target is not None and target <= 0:
         problems.append(Problem("compare-target", {"value": str(target)}))
@@ -233,7 +236,7 @@ def _comparable(old: TariffVersion, new: TariffVersion, target: Decimal | None) 
 def _wanted(old: TariffVersion, new: TariffVersion, by: Sequence[str], key: str | None) -> list[str]:
     """The columns looked at."""
     names = [name for v in (old, new) for name in (*v.model.choices, *(item.full_name for item in v.model.inputs))]
-    return list(dict.fromkeys([*names, *by, *([key] if key is not None else []), *PERIODS]))
+    return list(dict.fromkeys([*names, *by, *([key] if key is not None else []), "account", *PERIODS]))
 
 
 def _span(old: TariffVersion, new: TariffVersion, period: Period | None, *, by_row: bool) -> tuple[date, date] | None:
@@ -272,46 +275,50 @@ class _Work:
     old: TariffVersion
     new: TariffVersion
     frame: Any
+    stage: Any
     period: tuple[date, date] | None
     key: str | None
     locale: str
 
 
-def _work(old: TariffVersion, new: TariffVersion, opened: Any, period: Period | None, key: str | None, locale: str) -> _Work:
+def _work(old: TariffVersion, new: TariffVersion, opened: Any, stage: Any, period: Period | None, key: str | None, locale: str) -> _Work:
     span = _span(old, new, period, by_row=all(name in opened.columns for name in PERIODS))
-    return _Work(old, new, opened, span, key, locale)
+    return _Work(old, new, opened, stage, span, key if key is not None or stage is None else "account", locale)
 
 
 def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | None) -> Comparison:
     import numpy as np
 
+    from tariffs import coins
+
     digits = max(places(version.model.step) for version in (work.old, work.new))
     edges = bands.shared(work.old.model, work.new.model)
     probes = [side.probe for side, _ in edges], [side.probe for _, side in edges]
     results = [_rate(work, version, frame, own) for version, own in zip((work.old, work.new), probes, strict=True)]
-    digits = max([digits, *(_scale(column) for amounts, _ in results for column in amounts.values())])
+    digits = max([digits, *(coins.scale(column) for amounts, _ in results for column in amounts.values())])
     before, after = (
         _read(version.model, own, *result, digits, work.frame.rows) for version, own, result in zip((work.old, work.new), probes, results, strict=True)
     )
     both = before.good & after.good
-    change = _minus(after.total, before.total)[both]
+    change = (after.total - before.total)[both]
+    ordered = np.sort(change)
     at = np.flatnonzero(both)
     ups, downs = change > 0, change < 0
     only_old, only_new = before.good & ~after.good, after.good & ~before.good
 
-    def coins(amount: int) -> Decimal:
-        return _decimal(amount, digits)
+    def money(units: int) -> Decimal:
+        return coins.amount(units, digits)
 
     return Comparison(
         work.old.model, work.new.model, work.period, work.frame.rows, len(at),
-        coins(_sum(before.total[both])), coins(_sum(after.total[both])),
-        int(ups.sum()), int(downs.sum()), coins(_sum(change[ups])), coins(_sum(change[downs])),
-        tuple(coins(value) for value in _deciles(change)), tuple(_bars(change, digits)),
+        money(coins.added(before.total[both])), money(coins.added(after.total[both])),
+        int(ups.sum()), int(downs.sum()), money(coins.added(change[ups])), money(coins.added(change[downs])),
+        tuple(money(value) for value in coins.deciles(ordered)), tuple(Bar(*bar) for bar in coins.bars(ordered[ordered != 0], digits, BARS)),
         by, tuple(_groups(work, by, before, after, both, digits)),
-        tuple(_change(work, int(at[i]), before, after, digits) for i in _first(-change, LARGEST) if change[i] > 0),
-        tuple(_change(work, int(at[i]), before, after, digits) for i in _first(change, LARGEST) if change[i] < 0),
+        tuple(_change(work, int(at[i]), before, after, digits) for i in coins.smallest(-change, LARGEST) if change[i] > 0),
+        tuple(_change(work, int(at[i]), before, after, digits) for i in coins.smallest(change, LARGEST) if change[i] < 0),
         (*_refused(work, "old", before), *_refused(work, "new", after)),
-        int(only_old.sum()), int(only_new.sum()), coins(_sum(before.total[only_old])), coins(_sum(after.total[only_new])),
+        int(only_old.sum()), int(only_new.sum()), money(coins.added(before.total[only_old])), money(coins.added(after.total[only_new])),
         tuple(_relief(work.old.model, before, both, digits)), tuple(_relief(work.new.model, after, both, digits)),
         tuple(_crossed(edges, before, after, both, digits)), target,
     )  # fmt: skip
@@ -321,8 +328,9 @@ def _rate(work: _Work, version: TariffVersion, frame: Any, probes: Sequence[m.Ch
     """The columns needed, and the problems as rows. FactsError says which version it is that cannot use the columns."""
     from tariffs import columns
 
+    given = None if version.model.stage is None else work.stage
     try:
-        amounts, problems = _as_if(version, *probes).rate(frame, period=work.period, errors="return", workings=bool(probes), locale=work.locale)
+        amounts, problems = _as_if(version, *probes).rate(frame, stage=given, period=work.period, errors="return", workings=bool(probes), locale=work.locale)
     except FactsError as error:
         raise FactsError([Problem("compare-version", {"version": version.model.name}), *error.problems]) from None
     wanted = ["total", *(charge.full_name for charge in version.model.charges if charge.kind == "refund"), *(probe.name for probe in probes)]
@@ -334,13 +342,42 @@ def _rate(work: _Work, version: TariffVersion, frame: Any, probes: Sequence[m.Ch
 def _explained(work: _Work, version: TariffVersion, row: int) -> Rating:
     """One row by ``explain``, under the version's own name."""
     facts = {name: value for name in _names(work, version) if (value := _cell(work, name, row)) is not None}
-    first, last = (_cell(work, name, row) for name in PERIODS) if work.period is None else work.period
-    asked = first is not None and last is not None and bool(needed(version.model, {}).period)
+    first, last = _period_of(work, row)
+    if version.model.stage is not None:
+        facts["stage"] = _stage_rows(work, version.model.stage, _cell(work, "account", row), first, last)
+    span = None if first is None or last is None or not needed(version.model, {}).period else (first, last)
     try:
-        found = _as_if(version).explain(facts, period=(first, last) if asked else work.period)
+        found = _as_if(version).explain(facts, period=span or work.period)
     except FactsError as error:
         raise FactsError([Problem("compare-version", {"version": version.model.name}), *error.problems]) from None
     return replace(found, version=version.model)
+
+
+def _period_of(work: _Work, row: int) -> tuple[date | None, date | None]:
+    """The period of all rows, or this row's own; a file of text has it as text."""
+    if work.period is not None:
+        return work.period
+    first, last = (None if (day := _cell(work, name, row)) is None else as_date(day, name) for name in PERIODS)
+    return first, last
+
+
+def _stage_rows(work: _Work, stage: m.Stage, account: Any, first: Any, last: Any) -> list[dict[str, Any]]:
+    """The stage's rows of one account and period, as ``explain`` takes them."""
+    import numpy as np
+
+    from tariffs import columns
+    from tariffs.periods_in import days_in
+
+    opened = columns.open_frame(work.stage, ["account", "start", "end", "point", *(item.full_name for item in stage.inputs)])
+    told = {name: column if isinstance(column, list) else column.to_pylist() for name, column in opened.columns.items() if name == "account"}
+    own = np.array([name == account for name in told["account"]], np.bool_)
+    if first is not None and last is not None:
+        name, shift = ("end", 1) if stage.grain == "record" else ("start", 0)  # a record belongs to the period that holds its last day
+        held = days_in(columns.cut(opened.columns[name], 0, opened.rows), name)[0] - shift
+        own &= (held >= first.toordinal()) & (held < last.toordinal())
+    places_ = np.flatnonzero(own).tolist()
+    cells = {name: [column[at] for at in places_] for name, column in opened.columns.items() if name != "account"}
+    return [{name: found.as_py() if hasattr(found := column[i], "as_py") else found for name, column in cells.items()} for i in range(len(places_))]
 
 
 def _names(work: _Work, version: TariffVersion) -> Iterator[str]:
@@ -355,13 +392,17 @@ def _cell(work: _Work, name: str, row: int) -> Any:
 
 
 def _called(work: _Work, row: int) -> str:
-    """The row's key; without one its number, from 1."""
+    """The row's key, with its period's first day where an account has several; without one its number, from 1."""
     found = None if work.key is None else _cell(work, work.key, row)
-    return str(row + 1) if found is None else str(found)
+    if found is None:
+        return str(row + 1)
+    return f"{found} {_cell(work, PERIODS[0], row)}" if work.stage is not None and work.period is None else str(found)
 
 
 def _change(work: _Work, row: int, before: _Rated, after: _Rated, digits: int) -> Change:
-    old, new = (_decimal(int(side.total[row]), digits) for side in (before, after))
+    from tariffs import coins
+
+    old, new = (coins.amount(int(side.total[row]), digits) for side in (before, after))
     one, other = (_explained(work, version, row) for version in (work.old, work.new))
     assert (one.total, other.total) == (old, new), "both evaluators agree"
     return Change(row, _called(work, row), old, new, one, other)
@@ -379,20 +420,22 @@ def _refused(work: _Work, side: str, rated: _Rated) -> list[Refused]:
 def _groups(work: _Work, by: tuple[str, ...], before: _Rated, after: _Rated, both: Mask, digits: int) -> Iterator[Group]:
     import numpy as np
 
+    from tariffs import coins
+
     if not by:
         return
     codes = np.zeros(work.frame.rows, np.int64)
     members: list[tuple[str | None, ...]] = [()] if work.frame.rows else []
     for name in by:
-        found, values = _codes(work.frame.columns[name])
+        found, values = coins.codes(work.frame.columns[name])
         used, codes = np.unique(codes * len(values) + found, return_inverse=True)
         members = [(*members[int(code) // len(values)], values[int(code) % len(values)]) for code in used]
-    change = _minus(after.total, before.total)
+    change = after.total - before.total
     counts = [np.bincount(codes[mask], minlength=len(members)) for mask in (both, ~both, both & (change > 0), both & (change < 0))]
-    sums = [_sums(codes[both], side.total[both], len(members)) for side in (before, after)]
+    sums = [coins.sums(codes[both], side.total[both], len(members)) for side in (before, after)]
     for place in sorted(range(len(members)), key=lambda i: [_rank(work, name, member) for name, member in zip(by, members[i], strict=True)]):
         rows, refused, more, less = (int(count[place]) for count in counts)
-        one, other = (_decimal(int(amounts[place]), digits) for amounts in sums)
+        one, other = (coins.amount(int(amounts[place]), digits) for amounts in sums)
         yield Group(members[place], rows, refused, more, less, one, other)
 
 
@@ -407,153 +450,37 @@ def _read(
 ) -> _Rated:
     import numpy as np
 
-    total, rated = _ints(amounts["total"], digits)
+    from tariffs import coins
+
+    total, rated = coins.coins_of(amounts["total"], digits)
     bad = np.zeros(rows, np.bool_)
     bad[[row for row, *_ in problems]] = True
     assert np.array_equal(rated, ~bad), "a row has a total or a reason"
-    refunds = {charge.full_name: _ints(amounts[charge.full_name], digits) for charge in version.charges if charge.kind == "refund"}
-    sides = [np.where(looked, values, -1) for values, looked in (_ints(amounts[probe.name], 0) for probe in probes)]
+    refunds = {charge.full_name: coins.coins_of(amounts[charge.full_name], digits) for charge in version.charges if charge.kind == "refund"}
+    sides = [np.where(looked, values, -1) for values, looked in (coins.coins_of(amounts[probe.name], 0) for probe in probes)]
     return _Rated(total, rated, refunds, sides, problems)
 
 
 def _crossed(edges: Sequence[tuple[bands.Side, bands.Side]], before: _Rated, after: _Rated, both: Mask, digits: int) -> Iterator[Crossing]:
     import numpy as np
 
-    change = _minus(after.total, before.total)
+    from tariffs import coins
+
+    change = after.total - before.total
     for (old, new), was, now in zip(edges, before.sides, after.sides, strict=True):
         lowest = 0 if new.kind == "when" else -1  # where the charge does not apply, its condition does not hold
         one, other = np.maximum(was, lowest), np.maximum(now, lowest)
         looked = both & (one >= 0) & (other >= 0)
         up, down = looked & (other > one), looked & (other < one)
         if up.any() or down.any():
-            amount = _decimal(_sum(change[up | down]), digits)
+            amount = coins.amount(coins.added(change[up | down]), digits)
             yield Crossing(new.charge.full_name, new.charge.label, new.kind, new.about, old.text, new.text, int(up.sum()), int(down.sum()), amount)
 
 
 def _relief(version: m.Version, side: _Rated, both: Mask, digits: int) -> Iterator[Relief]:
+    from tariffs import coins
+
     for charge in version.charges:
         if charge.kind == "refund":
             amounts, applies = side.refunds[charge.full_name]
-            yield Relief(charge.full_name, charge.label, int((applies & both & (amounts != 0)).sum()), _decimal(_sum(amounts[both]), digits))
-
-
-# --- whole numbers ------------------------------------------------------------------------------------------------
-
-
-def _decimal(units: int, digits: int) -> Decimal:
-    return EXACT.scaleb(Decimal(units), -digits)
-
-
-def _scale(column: Any) -> int:
-    """Places of an Arrow column of decimals, or of a list of them."""
-    if not isinstance(column, list):
-        return int(column.type.scale)
-    return max((-int(value.as_tuple().exponent) for value in column if value is not None), default=0)
-
-
-def _ints(column: Any, digits: int) -> tuple[Ints, Mask]:
-    """Amounts times ten to ``digits``, 0 where there is none, and where there is one: machine words where all fit, else Python's integers."""
-    import numpy as np
-
-    if isinstance(column, list):
-        values = [0 if value is None else int(EXACT.scaleb(value, digits)) for value in column]
-        return _narrow(values), np.array([value is not None for value in column], np.bool_)
-    array = column.combine_chunks()
-    array = array.chunk(0) if hasattr(array, "num_chunks") and array.num_chunks else array
-    valid: Mask = np.asarray(column.is_valid().to_numpy(), np.bool_) if len(column) else np.zeros(0, np.bool_)
-    up = 10 ** (digits - array.type.scale)
-    if not len(column):
-        return np.zeros(0, np.int64), valid
-    if array.type.bit_width == 128:
-        words = np.frombuffer(array.buffers()[1], np.int64).reshape(-1, 2)[array.offset : array.offset + len(array)]
-        low = np.where(valid, words[:, 0], 0)
-        if np.array_equal(low >> 63, np.where(valid, words[:, 1], 0)) and max(abs(int(low.min())), abs(int(low.max()))) * up < _NARROW:
-            return low * up, valid
-    return _ints(array.to_pylist(), digits)
-
-
-def _narrow(values: list[int]) -> Ints:
-    import numpy as np
-
-    return np.array(values, np.int64 if all(abs(value) < _NARROW for value in values) else object)
-
-
-def _minus(a: Ints, b: Ints) -> Ints:
-    """Both are below 2**62 where they are machine words, so the difference fits."""
-    return a - b
-
-
-def _sum(values: Ints) -> int:
-    if not len(values):
-        return 0
-    if max(abs(int(values.min())), abs(int(values.max()))) * len(values) >= _NARROW:
-        values = values.astype(object)
-    return int(values.sum())
-
-
-def _sums(codes: Ints, values: Ints, count: int) -> Ints:
-    """The sum of each group."""
-    import numpy as np
-
-    wide = len(values) and max(abs(int(values.min())), abs(int(values.max()))) * len(values) >= _NARROW
-    found = np.zeros(count, object if wide else values.dtype)
-    np.add.at(found, codes, values.astype(object) if wide else values)
-    return found
-
-
-def _codes(column: Any) -> tuple[Ints, list[str | None]]:
-    """Each row's place among the distinct values of a column, and those values as text."""
-    import numpy as np
-    import pyarrow as pa
-
-    if isinstance(column, list):
-        column = pa.chunked_array([pa.array([None if value is None else str(value) for value in column], pa.string())])
-    found = column.cast(pa.string()).combine_chunks()
-    found = found.chunk(0) if hasattr(found, "num_chunks") and found.num_chunks else found
-    if not len(found):
-        return np.zeros(0, np.int64), [None]
-    encoded = found.dictionary_encode("encode")
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
-
-
-def _nearest(ordered: Ints, hundredth: int) -> int:
-    """The quantile by nearest rank: the smallest value with at least so many hundredths of all at or below it."""
-    return int(ordered[max(1, -(-hundredth * len(ordered) // 100)) - 1])
-
-
-def _deciles(change: Ints) -> list[int]:
-    import numpy as np
-
-    ordered = np.sort(change)
-    return [_nearest(ordered, 10 * part) for part in range(11)] if len(ordered) else []
-
-
-def _first(values: Ints, count: int) -> list[int]:
-    """Places of the smallest values, smallest first; of equal ones the earliest."""
-    import numpy as np
-
-    if len(values) > count:
-        edge = np.partition(values, count - 1)[count - 1]
-        places_ = np.flatnonzero(values <= edge)
-    else:
-        places_ = np.arange(len(values))
-    return [int(i) for i in places_[np.argsort(values[places_], kind="stable")][:count]]
-
-
-def _bars(change: Ints, digits: int) -> Iterator[Bar]:
-    """The changes (not the unchanged) in bars of one round width; what lies beyond either hundredth is gathered at the ends."""
-    import numpy as np
-
-    ordered = np.sort(change[change != 0])
-    if not len(ordered):
-        return
-    low, high = _nearest(ordered, 1), _nearest(ordered, 99)
-    width = next(w for k in range(80) for w in (10**k, 2 * 10**k, 5 * 10**k) if (high - low) // w < BARS)
-    first, last = low // width, high // width
-    edges = [k * width for k in range(first, last + 2)]
-    below = [0, *(int(np.searchsorted(ordered, edge, "left")) for edge in edges), len(ordered)]
-    ends = [None, *(_decimal(edge, digits) for edge in edges), None]
-    for index in range(len(ends) - 1):
-        rows = below[index + 1] - below[index]
-        if rows or (ends[index] is not None and ends[index + 1] is not None):
-            yield Bar(ends[index], ends[index + 1], rows)
+            yield Relief(charge.full_name, charge.label, int((applies & both & (amounts != 0)).sum()), coins.amount(coins.added(amounts[both]), digits))

@@ -84,7 +84,7 @@ def _draw_classes(axes: Any, found: Comparison, locale: str) -> None:
     axes.barh([place + half / 2 for place in range(len(names))], new, height=half, color=NEW, label=say("compare.column.new", locale))
     axes.set_yticks(range(len(names)), ["\n".join(wrap(name, WIDE)[:LINES]) for name in names], fontsize=9)
     axes.invert_yaxis()
-    axes.set_xlabel(say("compare.plot.revenue", locale, currency=found.new.currency))
+    axes.set_xlabel(say(f"compare.plot.sum.{found.new.direction}", locale, currency=found.new.currency))
     axes.xaxis.set_major_locator(MaxNLocator(5))
     axes.xaxis.set_major_formatter("{x:,.10g}")
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)

@@ -117,7 +117,7 @@ def _payers(found: Comparison, locale: str) -> list[str]:
     rows = [("", *_words(("rows", "share", "sum"), locale))]
     for name, count, amount in (("more", found.more, found.more_sum), ("less", found.less, found.less_sum), ("same", found.same, Decimal(0))):
         rows.append((say(f"compare.row.{name}", locale), str(count), _percent(count, found.compared), _signed(found, amount)))
-    return [say("compare.payers", locale), *_table(rows)]
+    return [say(f"compare.who.{found.new.direction}", locale), *_table(rows)]
 
 
 def _deciles(found: Comparison, locale: str) -> list[str]:
@@ -135,7 +135,7 @@ def _groups(found: Comparison, locale: str) -> list[str]:
         change = EXACT.subtract(group.new, group.old)
         amounts = _money(found, group.old), _money(found, group.new), _signed(found, change), _percent(change, group.old)
         rows.append((*_members(found, group, locale), str(group.rows), *amounts, str(group.more), str(group.less), str(group.refused)))
-    return [say("compare.groups", locale, by=", ".join(found.by)), *_table(rows, len(found.by))]
+    return [say(f"compare.groups.{found.new.direction}", locale, by=", ".join(found.by)), *_table(rows, len(found.by))]
 
 
 def _members(found: Comparison, group: Group, locale: str) -> tuple[str, ...]:
