@@ -95,7 +95,7 @@ def _plain(cell: Any) -> Any:
 
 
 def _invoice_row(row: Any) -> list[Any]:
-    period = (row.period_start.isoformat(), row.period_end.isoformat())
+    period = (row.period_start, row.period_end)
     who = (row.account, row.name, row.payer_class, row.district)
     return [row.number or "", row.kind, row.direction, row.state, *who, *period, row.currency, row.total, row.id]
 

@@ -12,7 +12,7 @@ from billing_service.documents.capitals import renminbi
 from billing_service.documents.invoice import money
 from billing_service.documents.paper import Entry, Paper
 from billing_service.messages import known, text
-from billing_service.review import Review, grouped
+from billing_service.review import Review, exception_json, grouped
 from tariffs import Rating, daily, report
 from tariffs.messages import label, language_of
 from tariffs.messages import text as say
@@ -53,24 +53,28 @@ def facts(paper: Paper, locale: str) -> list[tuple[str, str | date]]:
 def document(paper: Paper, locale: str) -> Laid:
     """The whole document; ``groups`` by tariff, each with its subtotal."""
     groups = [_group(paper, tariff, list(entries), locale) for tariff, entries in groupby(paper.entries, key=lambda entry: entry.tariff)]
-    says = "to-operator" if paper.direction == "payable" else "due"
-    if paper.total < 0:
-        says = "from-operator" if paper.direction == "payable" else "credited"
     head = facts(paper, locale)
     split = next(at for at, (name, _) in enumerate(head) if name == text("paper.account", locale))
     return {
         **_frame(title(paper, locale), paper.number, paper.issued or paper.period[1], paper.utility, locale),
         "watermark": "" if paper.state in {"issued", "zero"} else text(f"paper.watermark.{'cancelled' if paper.state == 'cancelled' else 'draft'}", locale),
-        "notices": list(_notices(paper, locale)),
+        "notices": list(notices(paper, locale)),
         "about": _plain(head[:split]),
         "whom": _plain(head[split:]),
         "columns": [text(f"paper.column.{name}", locale) for name in ("item", "clause", "amount")],
         "groups": groups,
-        "sums": [[text(f"paper.total.{says}", locale), f"{figure(abs(paper.total))} {paper.currency}"]],
+        "sums": [[total_label(paper, locale), f"{figure(abs(paper.total))} {paper.currency}"]],
         "words": _in_words(paper, locale),
         "versions": [text("paper.versions", locale), [_version(paper, digest, locale) for digest in dict.fromkeys(one.digest for one in paper.entries)]],
         "appendix": [table for rating in paper.ratings.values() if rating.rows for table in [_days(rating, locale)]],
     }
+
+
+def total_label(paper: Paper, locale: str) -> str:
+    """Who owes the total to whom; what is below zero goes the other way and is shown without its sign."""
+    if paper.total < 0:
+        return text("paper.total.from-operator" if paper.direction == "payable" else "paper.total.credited", locale)
+    return text("paper.total.to-operator" if paper.direction == "payable" else "paper.total.due", locale)
 
 
 def figure(amount: Decimal) -> str:
@@ -121,10 +125,21 @@ def run(review: Review, utility: str, day: date, locale: str) -> Laid:
 
 
 def _run_tables(review: Review, locale: str) -> Iterator[Laid]:
-    sums = [[_word("kind", kind, locale), _word("direction", way, locale), currency, str(count), figure(amount)] for kind, way, currency, count, amount in review.sums]
+    sums = [
+        [_word("kind", kind, locale), _word("direction", way, locale), currency, str(count), figure(amount)]
+        for kind, way, currency, count, amount in review.sums
+    ]
     yield _table("documents", ("kind", "direction", "currency", "count", "total"), sums, 2, locale)
     rows = [
-        [_word("kind", row.kind, locale), row.tariff, row.payer_class, _word("line", row.line_kind, locale), str(row.accounts), row.currency, figure(row.amount)]
+        [
+            _word("kind", row.kind, locale),
+            row.tariff,
+            row.payer_class,
+            _word("line", row.line_kind, locale),
+            str(row.accounts),
+            row.currency,
+            figure(row.amount),
+        ]
         for row in review.totals
     ]
     yield _table("by-tariff", ("kind", "tariff", "class", "line_kind", "accounts", "currency", "amount"), rows, 1, locale)
@@ -132,8 +147,6 @@ def _run_tables(review: Review, locale: str) -> Iterator[Laid]:
         large = [[row.account, row.name, row.currency, figure(row.total)] for row in review.largest]
         yield _table("largest", ("account", "name", "currency", "total"), large, 1, locale)
     if review.exceptions:
-        from billing_service.review import exception_json
-
         odd = []
         for code, _, group in grouped(review.exceptions):
             told = [exception_json(row, locale) for row in group[:SHOWN]]
@@ -155,7 +168,8 @@ def _frame(name: str, number: str, day: date, utility: str, locale: str) -> Laid
     return {"title": name, "number": number, "date": [day.year, day.month, day.day], "issuer": utility, "lang": language, "page": page}
 
 
-def _notices(paper: Paper, locale: str) -> Iterator[str]:
+def notices(paper: Paper, locale: str) -> Iterator[str]:
+    """What must not be overlooked: not issued, not law, only a difference."""
     if paper.state in {"draft", "cancelled", "zero"}:
         yield text(f"paper.notice.{paper.state}", locale)
     for status in dict.fromkeys(version.status for version in paper.versions.values()):
@@ -169,7 +183,13 @@ def _group(paper: Paper, tariff: str, entries: list[Entry], locale: str) -> Laid
     version = paper.versions[entries[-1].digest]
     counted = total(entry.amount for entry in entries if entry.kind == "line")
     rows = [
-        {"name": called_as(paper, one, locale), "why": reasons(paper, one, locale), "clause": one.clause, "amount": figure(one.amount), "aside": one.kind != "line"}
+        {
+            "name": called_as(paper, one, locale),
+            "why": reasons(paper, one, locale),
+            "clause": one.clause,
+            "amount": figure(one.amount),
+            "aside": one.kind != "line",
+        }
         for one in entries
     ]
     return {"title": label(version.title, locale, tariff), "rows": rows, "subtotal": [text("paper.subtotal", locale), figure(counted)]}
@@ -193,7 +213,12 @@ def _version(paper: Paper, digest: str, locale: str) -> list[str]:
 def _days(rating: Rating, locale: str) -> Laid:
     who = reader(rating.version, locale)
     heads, rows = daily.table(who, rating)
-    return {"title": daily.title(rating, locale), "heads": list(heads), "rows": [list(row) for row in rows], "marks": [f"* {words}" for words in daily.filled(who, rating)]}
+    return {
+        "title": daily.title(rating, locale),
+        "heads": list(heads),
+        "rows": [list(row) for row in rows],
+        "marks": [f"* {words}" for words in daily.filled(who, rating)],
+    }
 
 
 def _word(kind: str, value: str, locale: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -77,12 +77,13 @@ def by_number(conn: Connection, settings: Settings, number: str) -> Paper | None
     return _paper(conn, settings, papers.utility_name(conn, settings.utility), row, lines, parts)
 
 
-def of_run(conn: Connection, settings: Settings, run: str) -> list[Paper]:
+def of_run(conn: Connection, settings: Settings, run: str) -> Iterator[Paper]:
     """All documents of a run, drafts too, by account."""
     lines = _by_document(documents.lines_of(conn, settings.utility, run=run))
     parts = _by_document(documents.parts_of(conn, settings.utility, run=run))
     name = papers.utility_name(conn, settings.utility)
-    return [_paper(conn, settings, name, row, lines.get(row.id, []), parts.get(row.id, [])) for row in documents.of_run(conn, settings.utility, run)]
+    for row in documents.of_run(conn, settings.utility, run):
+        yield _paper(conn, settings, name, row, lines.get(row.id, []), parts.get(row.id, []))
 
 
 def _by_document(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:

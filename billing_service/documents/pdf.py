@@ -14,13 +14,14 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime
 from functools import cache
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import typst
-from fontTools.ttLib import TTFont
-from justmytype_intl_cjk import get_font_pack
+from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from justmytype_intl_cjk import get_font_pack  # type: ignore[import-untyped]
 
 from billing_service.documents import layout
 from billing_service.documents.paper import Paper
@@ -33,6 +34,8 @@ MISSING = "〓"  # what Chinese printing sets where the type is lacking
 _TEMPLATES = Path(__file__).parent / "templates"
 _LONG_WORD = re.compile(r"([!-~]{24})(?=[!-~])")
 _BREAK = "\u200b"  # a place where a long word may be broken; it has no glyph
+
+_FEW, _PART = 100, 1000  # pages one process sets sooner than others can be started; pages handed out at a time
 
 Page = tuple[str, str]  # name of the template, data as JSON
 
@@ -64,12 +67,16 @@ def typeset(page: Page) -> bytes:
 
 
 def typeset_all(pages: Iterable[Page], processes: int) -> Iterator[bytes]:
-    """Many pages in their order. typst does not run faster on threads, so each process sets its own share."""
-    if processes < 2:
-        yield from map(typeset, pages)
+    """Many pages in their order, a few of them in this process. typst does not run faster on threads, so each process sets its own share."""
+    waiting = iter(pages)
+    first = list(islice(waiting, _FEW))
+    if processes < 2 or len(first) < _FEW:
+        yield from map(typeset, chain(first, waiting))
         return
     with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(typeset, pages, chunksize=16)
+        while first:  # a part at a time: a pool takes all it is given into memory
+            yield from pool.map(typeset, first, chunksize=16)
+            first = list(islice(waiting, _PART))
 
 
 def _page(template: str, laid: layout.Laid, locale: str) -> Page:

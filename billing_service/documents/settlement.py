@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from billing_service.store.connect import Connection
 from tariffs import Rating, TariffVersion, daily, report
 from tariffs.messages import LANGUAGES, label
 from tariffs.messages import text as say
+from tariffs.model import RatedRow
 from tariffs.report import as_json
 from tariffs.words import Reader, called, reader
 
@@ -124,10 +125,10 @@ def _sheets(one: Settlement, locale: str) -> Iterator[tuple[str, Sheet]]:
         words = report.text(rating, locale).splitlines()
         yield text("sheet.explanation", locale) + behind, Sheet("explanation", ("explained",), [(line,) for line in words])
         if rating.rows:
-            yield text("sheet.days", locale) + behind, _days(rating, locale)
+            yield text("sheet.days", locale) + behind, days(rating, locale)
 
 
-def _days(rating: Rating, locale: str) -> Sheet:
+def days(rating: Rating, locale: str) -> Sheet:
     """Numbers as numbers; what stands in for a measurement is named in the last column."""
     stage, who = rating.version.stage, reader(rating.version, locale)
     assert stage is not None, "only a stage has rows"
@@ -141,5 +142,11 @@ def _days(rating: Rating, locale: str) -> Sheet:
         amounts = {line.charge.full_name: line.amount for line in rated.lines}
         numbers = [*(rated.row.numbers.get(item.full_name) for item in inputs), *(amounts.get(charge.full_name) for charge in charges)]
         stands_in = [f"{called(who, name)}: {say(f'report.fill.{how}', locale)}" for name, how in rated.row.filled.items()]
-        rows.append([daily.day(rated.row), *("" if number is None else number for number in numbers), "; ".join(stands_in)])
+        rows.append([_day(rated), *("" if number is None else number for number in numbers), "; ".join(stands_in)])
     return Sheet("days", ("day", *("amount" for _ in heads), "filled"), rows, (say("report.day", locale), *heads, text("column.filled", locale)))
+
+
+def _day(rated: RatedRow) -> date | str:
+    """A single day as a date a spreadsheet can sort by; a span, or a day at one of several points, in words."""
+    one = rated.row.end - rated.row.start == timedelta(days=1) and not rated.row.point
+    return rated.row.start if one else daily.day(rated.row)
