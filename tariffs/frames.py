@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from tariffs import files_in, files_out
 from tariffs.api import Period, TariffVersion
@@ -27,9 +27,10 @@ from tariffs.money import EXACT
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Outcome", "Shape", "rate_file", "read_table"]
+__all__ = ["Outcome", "Shape", "in_order", "rate_file", "read_table"]
 
 Shape = Literal["wide", "long"]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _run(job: _Job, batches: Iterator[Rows], good: Sink, bad: Sink, progress: Ca
 
     rows, refused, told = 0, 0, list[Problem]()
     totals = dict.fromkeys(digits(job.version.model, workings=job.workings), Decimal(0))
-    for done in _in_order(partial(_rate_rows, job), batches, threads or processors()):
+    for done in in_order(partial(_rate_rows, job), batches, threads or processors()):
         rows += done.rows
         refused += done.refused
         told = [*told, *done.refusals][:SHOWN]
@@ -163,9 +164,9 @@ def _run(job: _Job, batches: Iterator[Rows], good: Sink, bad: Sink, progress: Ca
     return Outcome(rows, bad.rows, good.path, bad.path if bad.rows else None, totals)
 
 
-def _in_order(work: Callable[[Rows], _Done], items: Iterable[Rows], threads: int) -> Iterator[_Done]:
+def in_order(work: Callable[[Rows], _T], items: Iterable[Rows], threads: int) -> Iterator[_T]:
     """The results of ``work`` in the order of ``items``; only a few are on their way."""
-    ahead: deque[Future[_Done]] = deque()
+    ahead: deque[Future[_T]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for item in items:
