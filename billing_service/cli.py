@@ -256,6 +256,7 @@ def export(
     run: Run = "",
     folder: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help=_help("output"), show_default=False)] = None,
     db: Db = "",
+    pdf: Annotated[bool, typer.Option("--pdf", help=_help("pdf"))] = False,
     as_json: Json = False,
     locale: Locale = _LOCALE,
 ) -> None:
@@ -266,10 +267,35 @@ def export(
         found = runs.pick(conn, settings.utility, run, _WITH_DOCUMENTS)
         seen = reviews.look(conn, settings.utility, found)
         done = write(conn, settings.utility, seen, folder or Path("out") / str(found.id), locale, progress)
+        if pdf:
+            from billing_service.documents.printing import print_run
+
+            print_run(conn, settings, seen, done.folder, locale, progress)
+            done = replace(done, files=(*done.files, "run.pdf", "pdf/"))
         if as_json:
             _print({"run": found.id, "folder": str(done.folder), "files": list(done.files), "invoices": done.invoices})
         else:
             screens.exported(out, done, locale)
+
+
+@app.command(help=_help("document-command"))
+def document(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help=_help("document-number"))],
+    file: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help=_help("document-output"), show_default=False)] = None,
+    db: Db = "",
+    as_json: Json = False,
+    locale: Locale = _LOCALE,
+) -> None:
+    from billing_service.documents.printing import print_one
+
+    settings = _settings(db, None, "", locale)
+    path = file or Path(f"{number}.pdf")
+    with _door(settings, as_json) as (engine, out), connect.reading(engine, settings.utility) as conn:
+        print_one(conn, settings, number, path, locale)
+        if as_json:
+            _print({"number": number, "file": str(path)})
+        else:
+            screens.tell(out, "say.document-written", locale, number=number, file=path)
 
 
 @app.command(help=_help("serve"))
