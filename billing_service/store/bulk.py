@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Table, text
+from sqlalchemy.exc import DBAPIError
 
 LOADER = "billing_loader"
 _CAN_LOAD = text("SELECT 1 FROM pg_roles WHERE rolname = :role AND pg_has_role(oid, 'MEMBER')")
@@ -58,6 +59,7 @@ def _statement(target: str, names: Sequence[str], *, binary: bool) -> str:
 def _loading(conn: Connection, table: Table) -> Iterator[tuple[str, Any]]:
     """The table to copy into, and a cursor of the driver's that may."""
     cursor = conn.connection.cursor()
+    dbapi: Any = conn.dialect.loaded_dbapi
     try:
         if conn.execute(_CAN_LOAD, {"role": LOADER}).first():
             cursor.execute(f"SET LOCAL ROLE {LOADER}")
@@ -69,5 +71,7 @@ def _loading(conn: Connection, table: Table) -> Iterator[tuple[str, Any]]:
             yield waiting, cursor
             cursor.execute(f"INSERT INTO {table.name} SELECT * FROM {waiting}")  # noqa: S608  names of our own tables
             cursor.execute(f"TRUNCATE {waiting}")
+    except dbapi.Error as error:  # as every other statement's, so that doors tell it alike
+        raise DBAPIError.instance(f"COPY {table.name}", None, error, dbapi.Error, dialect=conn.dialect) from error
     finally:
         cursor.close()

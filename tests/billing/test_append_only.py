@@ -1,0 +1,100 @@
+"""What was recorded stays: the database itself refuses to change or remove it, whoever asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from billing_service.store import connect, entitlements, events, idempotency, tables
+from tests.billing.conftest import Office, furnish
+
+pytestmark = pytest.mark.both_databases
+
+NOW = datetime(2026, 11, 3, tzinfo=UTC)
+STAYS = (
+    "adoptions",
+    "contracts",
+    "documents",
+    "events",
+    "idempotency",
+    "import_problems",
+    "imports",
+    "lines",
+    "parts",
+    "reliefs",
+    "shares",
+    "usage_records",
+    "versions",
+)
+
+
+@pytest.fixture
+def kept(office: Office) -> Iterator[tuple[Office, connect.Engine]]:
+    """A month issued, and a row at least in every table that stays."""
+    city = furnish(office)
+    city.receives(usage="U9,nobody,M9,water,2026-10-01,2026-11-01,1,m3,actual,,2026-11-02\n")
+    city.runs()
+    city.issues()
+    with city.opened() as engine:
+        with connect.writing(engine, "main") as conn:
+            events.append(conn, "main", NOW, "li", "run.issued", "2026-10-1", {})
+            said = {"path": "/v1/x", "key": "k", "body_sha256": "0", "status": 201, "response": "{}", "at": NOW}
+            idempotency.keep(conn, "main", method="POST", **said)
+            by = {"from": date(2026, 1, 1), "recorded_by": "li", "recorded_at": NOW}
+            entitlements.add_relief(conn, "main", id="R1", account="A1", facts="{}", proof="card 7", **by)
+            entitlements.add_share(conn, "main", point="M1", account="A1", parts=Decimal(1), **by)
+        yield city, engine
+
+
+def test_nothing_that_stays_can_be_changed_removed_or_replaced(kept: tuple[Office, connect.Engine]) -> None:
+    city, engine = kept
+    for table in STAYS:
+        before = city.rows(table)
+        assert before, table
+        attempts = [f"UPDATE {table} SET utility = 'other'", f"UPDATE {table} SET utility = utility", f"DELETE FROM {table}"]
+        if engine.dialect.name == "postgresql":
+            attempts.append(f"TRUNCATE {table} CASCADE")
+        elif tables.metadata.tables[table].primary_key.columns:  # without a key there is nothing to replace
+            attempts.append(f"REPLACE INTO {table} SELECT * FROM {table}")
+        for attempt in attempts:
+            with pytest.raises(DBAPIError), connect.writing(engine, "main") as conn:
+                conn.execute(text(attempt))
+        assert city.rows(table) == before, table
+
+
+def test_no_line_is_added_to_an_issued_document(kept: tuple[Office, connect.Engine]) -> None:
+    city, engine = kept
+    for name, change in (("lines", {"seq": 99}), ("parts", {"tariff": "cn/other"})):
+        with pytest.raises(IntegrityError, match="no draft"), connect.writing(engine, "main") as conn:
+            conn.execute(insert(tables.metadata.tables[name]), [{**city.rows(name)[0], **change}])
+
+
+def test_a_draft_may_get_its_number_or_be_cancelled_and_nothing_else(office: Office) -> None:
+    city = furnish(office)
+    city.runs()
+    with city.opened() as engine:
+
+        def change(what: str) -> None:
+            with connect.writing(engine, "main") as conn:
+                conn.execute(text(f"UPDATE documents SET {what}"))
+
+        for content in ("total = 0", "account = 'A1', kind = 'settlement'", "period_end = '2027-01-01'", "reason = 'because'", "known = '2026-01-01'"):
+            with pytest.raises(IntegrityError, match="content of a draft"):
+                change(content)
+        change("state = 'held'")
+        change("state = 'cancelled'")
+        with pytest.raises(IntegrityError, match="cancelled document stands"):
+            change("state = 'draft'")
+
+
+def test_an_upsert_is_a_change_too(kept: tuple[Office, connect.Engine]) -> None:
+    city, engine = kept
+    upsert = "INSERT INTO events SELECT * FROM events WHERE true ON CONFLICT (utility, seq) DO UPDATE SET actor = 'other'"
+    with pytest.raises(IntegrityError, match="only ever added"), connect.writing(engine, "main") as conn:
+        conn.execute(text(upsert))
+    assert {row["actor"] for row in city.rows("events")} == {"li"}
