@@ -18,7 +18,7 @@ from tariffs.errors import FactsError
 from tariffs.facts import Period
 from tariffs.intake import Array, Column
 from tariffs.model import Choice, Input, Version
-from tariffs.scaled import Ints, Mask
+from tariffs.scaled import NARROW, Ints, Mask
 
 STRETCH = 16 * CHUNK  # rows a call, at most
 PADDED = 16  # bytes behind a bitmap that may be read
@@ -151,9 +151,10 @@ def _read(bound: Bound, shape: Shape, piece: Any, kept: list[object]) -> Sequenc
         column: Column = intake.read_choice(piece, bound.version.choices[shape.name]) if item is None else intake.read_numbers(piece, item)
     except FactsError:
         raise _UnusableError from None
-    if column.bad is not None or column.values.dtype == object:
+    wide = column.values.dtype == object  # it was, at the scale it came in
+    if column.bad is not None or (wide and max(map(abs, column.values), default=0) >= NARROW):
         raise _UnusableError
-    return _address(column.values, kept), _packed(column.null, kept), 0, 0, 0
+    return _address(column.values.astype(np.int64) if wide else column.values, kept), _packed(column.null, kept), 0, 0, 0
 
 
 def _address(values: Any, kept: list[object]) -> int:

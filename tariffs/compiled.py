@@ -25,8 +25,8 @@ CHAIN = 16  # members of a choice compared one by one; with more, a look-up a ro
 #: What an input brings, a word each: its address, that of its bits, their offset, and for a choice a table and its size.
 INPUT = ("", ".bits", ".offset", ".table", ".size")
 OUTPUT = ("", ".bits")
-#: Largest inputs tried, in digits at their own scale, where declared bounds ask for more than 64 bits on the way.
-DIGITS = (None, 17, 15, 13, 11, 9, 7)
+#: Digits of an input at its own scale: tried in turn, where declared bounds ask for more than 64 bits on the way. Rows beyond are left to NumPy.
+DIGITS = range(18, 4, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +57,12 @@ class Output:
 class Machine:
     """Compiled code: ``call`` takes the address of the words of all inputs and outputs, how many rows, and the address of a flag a chunk.
 
-    ``engine`` owns the memory the code lies in. ``optional`` outputs have bits.
+    ``engine`` owns the memory the code lies in. It takes inputs of at most ``digits`` digits at their own scale.
     """
 
     call: Callable[[int, int, int], None]
     engine: Any
-    optional: frozenset[str]
+    digits: int
 
 
 def available() -> bool:
@@ -77,7 +77,7 @@ def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, 
     written = write(version, shapes, outputs)
     if written is None:
         return None
-    text, optional = written
+    text, digits = written
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3)
@@ -89,7 +89,7 @@ def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, 
     engine = llvm.create_mcjit_compiler(module, target)
     engine.finalize_object()
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(engine.get_function_address("rate"))
-    return Machine(call, engine, optional)
+    return Machine(call, engine, digits)
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------
@@ -105,17 +105,17 @@ class _Text:
     last: str = "block"
 
 
-def write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output]) -> tuple[str, frozenset[str]] | None:
-    """The module in LLVM's notation, and the outputs that have bits; None as ``machine``."""
+def write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output]) -> tuple[str, int] | None:
+    """The module in LLVM's notation, and the digits it takes; None as ``machine``."""
     for digits in DIGITS:
         try:
-            return _write(version, shapes, outputs, digits)
+            return _write(version, shapes, outputs, digits), digits
         except TooWideError:
             continue
     return None
 
 
-def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output], digits: int | None) -> tuple[str, frozenset[str]]:
+def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output], digits: int) -> str:
     text = _Text()
     scales = {item.full_name: item.type.places for item in version.inputs} | {output.name: output.places for output in outputs}
     row = Row(Layout({name: {member: code for code, member in enumerate(choice.members)} for name, choice in version.choices.items()}, scales))
@@ -135,18 +135,18 @@ def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output],
     lines = [charge.full_name for charge in version.charges if charge.kind == "line"]
     parts = [rescale(row, row.amounts[line], scales["total"] - scales[line]) for line in lines]
     found = row.amounts | {"total": reduce(lambda a, b: add(row, a, b), parts, const(0))}
-    optional = {}
+    optional: list[str] = []
     for index, output in enumerate(outputs):
         if output.words:
             _words(text, f"o{index}", len(shapes) * len(INPUT) + index * len(OUTPUT), OUTPUT)
             _store(text, row, f"o{index}", output.words, found[output.name])
             if applied.get(output.name, True) is not True:
-                optional[f"o{index}"] = output.name
+                optional.append(f"o{index}")
                 _store_flag(text, row, f"o{index}", bit(applied[output.name]))
     _loop(text, "row", "%count", [*row.lines, *_spoilt("row", bit(row.bad))])
     for name in optional:
         _bits_out(text, name)
-    return _module(text, row.tables), frozenset(optional.values())
+    return _module(text, row.tables)
 
 
 def _words(text: _Text, name: str, first: int, parts: Sequence[str]) -> None:
@@ -230,7 +230,7 @@ def _load(row: Row, kind: str, column: str, index: str = "%at") -> str:
     return put(row, f"load {kind}, ptr {put(row, f'getelementptr {kind}, ptr {column}, i64 {index}')}, !llvm.access.group !0")
 
 
-def _number(text: _Text, row: Row, name: str, shape: Shape, item: Input, digits: int | None) -> Num:
+def _number(text: _Text, row: Row, name: str, shape: Shape, item: Input, digits: int) -> Num:
     """A number at its input's places; what is out of bounds or off its step is bad, unless it is null."""
     if shape.kind == "absent":
         return const(safe(item))
@@ -246,7 +246,7 @@ def _number(text: _Text, row: Row, name: str, shape: Shape, item: Input, digits:
             value = put(row, f"{'sext' if shape.signed else 'zext'} i{shape.bits} {value} to i64")
     fine = max(shape.scale, item.type.places)
     low, high, step = limits(item.type.low, item.type.high, item.type.grid, shape.scale, fine)
-    most = 10**18 if digits is None else 10 ** max(0, digits - item.type.places + shape.scale)
+    most = 10 ** max(0, min(18, digits - item.type.places + shape.scale))
     low, high = max(low, -most), min(high, most)
     if low > high:
         raise TooWideError
@@ -298,9 +298,10 @@ def _by_chain(text: _Text, inner: Row, name: str, bits: int, given: str, count: 
         text.before += [
             f"%{name}.m{member}.at = getelementptr i64, ptr %{name}.table.pointer, i64 {member}",
             f"%{name}.m{member}.word = load i64, ptr %{name}.m{member}.at",
-            f"%{name}.m{member} = trunc i64 %{name}.m{member}.word to i{bits}",
+            *([f"%{name}.m{member} = trunc i64 %{name}.m{member}.word to i{bits}"] if bits < 64 else []),
         ]
-        code = put(inner, f"select i1 {put(inner, f'icmp eq i{bits} {given}, %{name}.m{member}')}, i8 {member}, i8 {code}")
+        place = f"%{name}.m{member}" if bits < 64 else f"%{name}.m{member}.word"
+        code = put(inner, f"select i1 {put(inner, f'icmp eq i{bits} {given}, {place}')}, i8 {member}, i8 {code}")
     return code
 
 
@@ -340,13 +341,16 @@ def _flag(row: Row, flags: str) -> str:
 
 
 def _store(text: _Text, row: Row, name: str, words: int, value: Num) -> None:
-    """The amount in ``words`` words: the lowest, and copies of its sign."""
+    """The amount in ``words`` words: the lowest, and copies of its sign. A constant may be wider."""
     here = _here(text, name, words * 8)
     sign = "0" if value.low >= 0 else put(row, f"ashr i64 {value.text}, 63")
     first = put(row, f"mul i64 %at, {words}")
     for index in range(words):
         to = put(row, f"getelementptr i64, ptr {here}, i64 {put(row, f'add i64 {first}, {index}')}")
-        row.lines.append(f"store i64 {sign if index else value.text}, ptr {to}, !llvm.access.group !0")
+        word = sign if index else value.text
+        if value.low == value.high:
+            word = str((value.low >> 64 * index) % 2**64)
+        row.lines.append(f"store i64 {word}, ptr {to}, !llvm.access.group !0")
 
 
 def _store_flag(text: _Text, row: Row, name: str, holds: str) -> None:

@@ -107,6 +107,12 @@ def negated(row: Row, a: Bit) -> Bit:
 
 
 def compared(row: Row, sign: str, a: Num, b: Num) -> Bit:
+    """``sign`` is LLVM's; where bounds decide, nothing is written."""
+    less, more = a.high < b.low, a.low > b.high
+    if less or more:
+        return sign == "ne" or sign[:2] == ("sl" if less else "sg")
+    if a.low == a.high == b.low == b.high:
+        return sign in ("sle", "sge", "eq")
     return put(row, f"icmp {sign} i64 {a.text}, {b.text}")
 
 
@@ -210,9 +216,8 @@ def rounded(row: Row, n: Num, d: Num, mode: Mode, taken: Bit) -> Num:
         spoil(row, both(row, taken, wrong))
         d = _bounded(select(row, wrong, one, d).text, max(d.low, 1), max(d.high, 1))
     less, half = subtract(row, d, one), floored(row, d, const(2))
-    even = d.low % 2 == 0 if d.low == d.high else compared(row, "eq", _masked(row, d, 1), zero)
+    even = compared(row, "eq", _masked(row, d, 1), zero)
     below, above = (compared(row, sign, n, zero) for sign in ("slt", "sgt"))
-    below, above = below if n.low < 0 else False, above if n.low <= 0 else True
     match mode:
         case Mode.FLOOR:
             bias = zero
@@ -238,6 +243,8 @@ def rounded(row: Row, n: Num, d: Num, mode: Mode, taken: Bit) -> Num:
 
 
 def _masked(row: Row, a: Num, mask: int) -> Num:
+    if a.low == a.high:
+        return const(a.low & mask)
     return Num(put(row, f"and i64 {a.text}, {mask}"), 0, mask)
 
 
@@ -247,6 +254,8 @@ def floored(row: Row, n: Num, d: Num) -> Num:
     low, high = min(ends), max(ends)
     if low == high:
         return const(low)
+    if max(-n.low, n.high, d.high) >= NARROW:
+        raise TooWideError
     if d.low == d.high and d.low & (d.low - 1) == 0:
         return Num(put(row, f"ashr i64 {n.text}, {d.low.bit_length() - 1}"), low, high)
     if d.low == d.high and max(-n.low, n.high) < DOUBLE:

@@ -35,9 +35,10 @@ from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, co
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
 Engine = Literal["auto", "numpy", "fused"]
-COMPILES = 2**21  # rows of one version, in one kind of columns, from which compiling for them was seen to pay
+COMPILES = 2**21  # rows of one version from which compiling it was seen to pay
+LARGE = 2**17  # rows of a frame worth compiled code: fewer might be of ever new kinds of columns, and each would be compiled
 _Part = tuple[int, int]
-_counted: dict[object, int] = {}  # rows rated so far, by what would be compiled for them
+_counted: dict[str, int] = {}  # rows rated so far, by digest
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 SHOWN = 20  # problems told by an error; all are counted
@@ -169,28 +170,33 @@ def _check_options(errors: str, threads: object, engine: str) -> None:
 
 def _fast(program: _Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts], engine: str) -> binding.Bound | None:
     """The frame bound to compiled code, where ``auto`` finds that it pays; None for NumPy. TariffError where ``fused`` cannot be."""
-    version = program.version
-    if version.stage is not None or (engine == "auto" and not compiled.available()):
+    name = program.version.name
+    if program.stage is not None:
         if engine == "fused":
-            raise fail(TariffError, "fused-stage", version=version.name)
+            raise fail(TariffError, "fused-stage", version=name)
         return None
+    if engine == "auto" and not (_pays(program.version, frame.rows) and compiled.available()):
+        return None
+    found = _bind(program, frame, period, by_row, outputs)
+    if found is None and engine == "fused":
+        raise fail(TariffError, "fused-wide", version=name)
+    return found
+
+
+def _bind(program: _Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts]) -> binding.Bound | None:
+    """The frame bound to code compiled for it; None where its numbers pass 64 bits."""
     words = {amounts.name: amounts.words.shape[1] for amounts in outputs}
     wanted = [*((c.charge.full_name, c.formula.places) for c in program.charges), ("total", program.total.places)]
     written = tuple(compiled.Output(name, scale, words.get(name, 0)) for name, scale in wanted)
-    shapes = binding.shapes(version, frame, period, by_row)
-    if engine == "auto" and not _pays(version, shapes, written, frame.rows):
-        return None
-    machine = compiled.machine(version, shapes, written)
-    if machine is None and engine == "fused":
-        raise fail(TariffError, "fused-wide", version=version.name)
-    return None if machine is None else binding.Bound(version, frame, period, machine, shapes, written, {amounts.name: amounts for amounts in outputs})
+    shapes = binding.shapes(program.version, frame, period, by_row)
+    machine = compiled.machine(program.version, shapes, written)
+    return None if machine is None else binding.Bound(program.version, frame, period, machine, shapes, written, {amounts.name: amounts for amounts in outputs})
 
 
-def _pays(version: Version, shapes: tuple[compiled.Shape, ...], written: tuple[compiled.Output, ...], rows: int) -> bool:
-    """Whether so many rows of this kind were rated by now that compiling for them costs less than it saves."""
-    key = (version, shapes, written)
-    _counted[key] = _counted.get(key, 0) + rows
-    return _counted[key] >= COMPILES and rows >= 1
+def _pays(version: Version, rows: int) -> bool:
+    """Whether so many rows of this version were rated by now that compiling it costs less than it saves; small frames are left to NumPy."""
+    _counted[version.digest] = _counted.get(version.digest, 0) + rows
+    return _counted[version.digest] >= COMPILES and rows >= LARGE
 
 
 def _chunks(rows: int, size: int) -> list[tuple[int, int]]:

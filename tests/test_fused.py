@@ -1,0 +1,297 @@
+"""The fused path: compiled code gives what ``explain`` gives, says of every row it cannot take that it is bad, and is compiled only where that pays."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal as D
+from random import Random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute
+import pytest
+
+import tariffs
+from soak.differential import as_decimals, as_texts, one_by_one
+from soak.pack_rows import periods_of
+from soak.packs import _facts
+from tariffs import binding, columns, compiled, rate
+from tariffs.money import Mode, round_ratio
+from tests.fused_alone import Period, amounts, bind, compare
+from tests.random_versions import PERIODS, random_facts, random_version
+from tests.test_rate import BODY, FRAME, QUOTA, refusal, version
+
+SEEDS = int(os.environ.get("DIFFERENTIAL_VERSIONS", "120")) // 5  # each is compiled, which takes a tenth of a second
+MANY = compiled.CHUNK + 3000
+
+
+# --- the same numbers ---------------------------------------------------------------------------------------------
+
+
+def same(rule: tariffs.TariffVersion, facts: list[dict[str, object]], period: Period) -> bool:
+    taken = True
+    for given in (facts, as_texts(facts), as_decimals(facts)):
+        told = [one_by_one(rule, row, period) for row in given]
+        taken &= compare(rule, given, period, [outcome if isinstance(outcome, dict) else None for outcome in told])
+    return taken
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_compiled_code_agrees_with_explain_on_random_versions_and_facts(part: int) -> None:
+    used = 0
+    for seed in range(part, SEEDS, 2):
+        random = Random(f"fused {seed}")
+        content, draft = random_version(random)
+        try:
+            rule = tariffs.parse(content, tariff="xx/random", effective=date(2026, 1, 1))
+        except tariffs.PackError:
+            continue
+        used += same(rule, [random_facts(random, draft, faulty=random.randrange(8) == 0) for _ in range(24)], random.choice(PERIODS))
+    assert used > SEEDS // 2 // 3, "most random versions check, and fit 64 bits"
+
+
+def test_compiled_code_agrees_with_explain_on_every_published_version() -> None:
+    used, wide = 0, []
+    for rule in (tariffs.read(file) for file in tariffs.versions()):
+        periods = periods_of(rule.model)
+        if periods and rule.model.stage is None:
+            random = Random(rule.model.name)
+            marks = sorted({number for value in rule.model.values for cell in value.cells.values() for number in cell} | {D(0)})
+            used += 1
+            wide += [] if same(rule, [dict(_facts(rule.model, random, marks)) for _ in range(24)], periods[0]) else [rule.id]
+    assert used > len(wide) * 20, f"few versions need more than 64 bits for small numbers too: {wide}"
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize("step", ["0.03", "0.07", "0.5", "1", "999.9999", "123456.7891"])
+def test_rounding_by_a_constant_is_exact_up_to_the_last_number_a_double_takes(mode: Mode, step: str) -> None:
+    limit = D(2**51 // 10**4)
+    rule = version(f"""
+inputs:
+  x: {{unit: CNY, step: 0.0001, min: {-limit}, max: {limit}}}
+values:
+  s: {{value: {step}, unit: CNY}}
+charges:
+  fee: {{kind: working, unit: CNY, formula: "round(x, s, {mode})"}}
+  bill: {{formula: "round(x * 0, 0.01)"}}
+""")
+    unit, random = int(D(step) * 10**4), Random(step)
+    quotients = [0, 1, 2, 3, int(limit * 10**4) // unit - 1, *(random.randrange(int(limit * 10**4) // unit) for _ in range(300))]
+    given = [sign * (q * unit + rest) for q in quotients for sign in (1, -1) for rest in (0, 1, unit - 1, unit // 2, unit // 2 + 1, (unit - 1) // 2)]
+    bound = bind(rule, {"x": pa.array([D(x).scaleb(-4) for x in given], pa.decimal128(20, 4))}, None)
+    assert bound is not None
+    assert [row["fee"] for row in amounts(bound)] == [D(round_ratio(x, unit, mode)) * D(step) for x in given]
+
+
+# --- columns as they come -----------------------------------------------------------------------------------------
+
+WEIGHTS: list[Any] = [
+    pa.array([12, 5], pa.int8()),
+    pa.array([12, 5], pa.uint32()),
+    pa.array([12, 5], pa.int64()),
+    pa.array([12, 5], pa.uint64()),
+    pa.array([D(12), D(5)], pa.decimal32(5, 2)),
+    pa.array([D(12), D(5)], pa.decimal64(12, 3)),
+    pa.array([D(12), D(5)], pa.decimal128(5, 1)),
+    pa.array([D(12), D(5)], pa.decimal128(38, 9)),
+    pa.array([D(12), D(5)], pa.decimal256(60, 20)),
+    pa.array(["12", "5.000"]),
+    pa.array([D(7), D(12), D(5)]).slice(1),
+    pa.chunked_array([pa.array([12]), pa.array([5])]),
+    pd.Series([12, 5]),
+    [12, "5"],
+]
+
+
+@pytest.mark.parametrize("column", WEIGHTS, ids=lambda c: f"{type(c).__name__}-{getattr(c, 'dtype', getattr(c, 'type', ''))}")
+def test_every_exact_kind_of_number_is_taken_compiled(column: Any) -> None:
+    bound = bind(version(QUOTA), {"payer": ["other", "other"], "weight": column}, None)
+    assert bound is not None
+    assert [row["total"] for row in amounts(bound)] == [D("3600.00"), D("1500.00")]
+
+
+def quotas(rows: int, null: Any, payers: Sequence[str], codes: Any, seed: int = 0) -> pa.Table:
+    random = np.random.default_rng(seed)
+    weight, quota = (pa.array([D(int(n)).scaleb(-3) for n in random.integers(0, 10**8, rows)], pa.decimal128(9, 3)) for _ in range(2))
+    payer = pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(payers))
+    empty: Any = pa.array(null)
+    return pa.table({"payer": payer, "weight": weight, "quota": pa.compute.if_else(empty, None, quota)})
+
+
+def assert_taken(rule: tariffs.TariffVersion, frame: pa.Table, period: Period | None = None) -> None:
+    """Compiled code takes every row, and gives what NumPy gives."""
+    bound = bind(rule, frame, period)
+    assert bound is not None
+    assert [binding.run(bound, start, stop) for start, stop in binding.stretches(bound)] == [[]] * len(list(binding.stretches(bound)))
+    found = {name: columns.finish(column) for name, column in bound.amounts.items()}
+    assert pa.table(found).equals(rule.rate(frame, period=period, workings=True, engine="numpy"))
+
+
+def test_slices_pieces_nulls_and_dictionaries_in_any_order_are_taken_as_they_lie() -> None:
+    codes = np.arange(MANY) % 2
+    frame = quotas(MANY, codes == 0, ["other", "quota_unit"], codes.astype(np.int16))
+    for begin, end in ((0, 1), (0, 7), (0, 64), (1, 66), (5, 4101), (3, MANY), (MANY - 9, MANY)):
+        assert_taken(version(QUOTA), frame.slice(begin, end - begin))
+    turned = quotas(777, np.ones(777, bool), ["nobody", "quota_unit", "other"], np.full(777, 2, np.int16), 1)
+    assert_taken(version(QUOTA), pa.concat_tables([frame.slice(0, 70), turned, frame.slice(100)]))
+    assert_taken(version(QUOTA), frame.slice(1, 500).set_column(0, "payer", pa.array(["quota_unit", "other"] * 250)))
+    assert_taken(version(QUOTA), quotas(600, codes[:600] == 1, ["quota_unit", "other", "x"], codes[:600].astype(np.int64)))
+
+
+def test_bits_that_end_where_their_memory_ends_are_not_read_beyond() -> None:
+    words: Any = np.full(64, 1000, np.int64)
+    valid: Any = pa.py_buffer(bytes([255] * 8))
+    quota = pa.Array.from_buffers(pa.decimal64(9, 3), 64, [valid, pa.py_buffer(words)])
+    lost: Any = pa.Array.from_buffers(pa.decimal64(9, 3), 64, [pa.py_buffer(bytes([0] + [255] * 7)), pa.py_buffer(words)])
+    assert_taken(version(QUOTA), pa.table({"payer": ["quota_unit"] * 64, "weight": quota, "quota": quota}))
+    assert_taken(version(QUOTA), pa.table({"payer": ["other"] * 8 + ["quota_unit"] * 56, "weight": quota, "quota": lost}).slice(3))
+
+
+def test_more_members_than_are_compared_one_by_one_are_looked_up() -> None:
+    for count in (compiled.CHAIN, compiled.CHAIN + 1, 200):
+        members = [f"m{i}" for i in range(count)]
+        rule = version(f"""
+inputs:
+  k: {{choices: {{{", ".join(f"{member}: {{en: {member}}}" for member in members)}}}}}
+  x: {{unit: CNY, step: 0.01, min: 0, max: 100}}
+values:
+  f: {{by: [k], table: {{{", ".join(f"{member}: {i}" for i, member in enumerate(members))}}}}}
+charges:
+  fee: {{formula: "round(x * f[k], 0.01)"}}
+""")
+        turned: Any = pa.array(members[::-1])
+        codes: Any = pa.array(np.arange(1000) % count)
+        assert_taken(rule, pa.table({"k": pa.DictionaryArray.from_arrays(codes, turned), "x": pa.array(np.arange(1000) % 100)}))
+        stranger = pa.table({"k": pa.array(["nobody"]).dictionary_encode(), "x": [1]})
+        bound = bind(rule, stranger, None)
+        assert bound is not None and binding.run(bound, 0, 1) == [0]
+
+
+def test_periods_of_all_rows_and_of_each() -> None:
+    rule = version("""
+inputs:
+  x: {unit: CNY/day, step: 0.01, min: 0, max: 100}
+charges:
+  fee: {formula: "round(x * period_days, 0.01)"}
+""")
+    days = {"period_start": pa.array([date(2026, 1, 1), date(2026, 2, 1)]), "period_end": pa.array([date(2026, 2, 1), date(2026, 3, 1)])}
+    assert_taken(rule, pa.table({"x": [1, 2]}), (date(2026, 2, 1), date(2026, 3, 1)))
+    assert_taken(rule, pa.table({"x": [1, 2], **days}))
+    for frame, period in ((pa.table({"x": [1]}), None), (pa.table({"x": [1, 2], **days, "period_start": days["period_end"]}), None)):
+        bound = bind(rule, frame, period)
+        assert bound is not None and binding.run(bound, 0, frame.num_rows) == [0]
+
+
+# --- something is wrong -------------------------------------------------------------------------------------------
+
+
+def test_a_chunk_with_a_bad_row_goes_to_numpy_and_the_others_do_not() -> None:
+    codes = np.zeros(3 * compiled.CHUNK, np.int8)
+    codes[compiled.CHUNK + 5] = 1
+    frame = quotas(len(codes), np.zeros(len(codes), bool), ["other", "nobody"], codes)
+    bound = bind(version(QUOTA), frame, None)
+    assert bound is not None
+    assert [binding.run(bound, *part) for part in binding.stretches(bound)] == [[compiled.CHUNK]]
+    found, problems = version(QUOTA).rate(frame, errors="return", engine="fused", threads=2)
+    expected, told = version(QUOTA).rate(frame, errors="return", engine="numpy")
+    assert found.equals(expected) and problems.equals(told)
+    assert problems["row"].to_pylist() == [compiled.CHUNK + 5]
+
+
+def test_columns_that_cannot_be_read_are_refused_in_the_words_of_numpy() -> None:
+    for bad in ({"weight": [1.5, 2.5]}, {"weight": ["x", "1"]}, {"quota": [None, None]}, {"payer": ["x", None]}, {"weight": [-1, 1]}):
+        assert refusal({**FRAME, **bad}, engine="fused") == refusal({**FRAME, **bad}, engine="numpy")
+    assert refusal({"payer": ["quota_unit"], "weight": [1]}, engine="fused") == [("column-absent", "quota")]
+
+
+# --- options ------------------------------------------------------------------------------------------------------
+
+
+def test_options_that_cannot_be_are_all_told() -> None:
+    with pytest.raises(tariffs.TariffError) as caught:
+        version(QUOTA).rate(FRAME, errors="x", engine="gpu", threads=0)  # type: ignore[arg-type]
+    assert [problem.code for problem in caught.value.problems] == ["option-unknown", "option-unknown", "threads-few"]
+    for threads in (-1, True, "2"):
+        with pytest.raises(tariffs.TariffError, match="threads="):
+            version(QUOTA).rate(FRAME, threads=threads)  # type: ignore[arg-type]
+
+
+def test_narrow_amounts_are_decimal64_where_they_always_fit_and_pandas_is_told_to_leave_it() -> None:
+    frame = pa.table(FRAME)
+    engines: tuple[rate.Engine, ...] = ("numpy", "fused")
+    for engine in engines:
+        found = version(QUOTA).rate(frame, narrow=True, engine=engine)
+        assert set(found.schema.types) == {pa.decimal64(18, 2)}
+        assert found.to_pylist() == version(QUOTA).rate(frame).to_pylist()
+    with pytest.raises(tariffs.TariffError, match="decimal64"):
+        version(QUOTA).rate(pd.DataFrame(FRAME), narrow=True)
+    big = version('inputs: {x: {unit: CNY, step: 0.01, min: -1, max: 10000000000000000}}\ncharges: {fee: {formula: "round(x, 0.01)"}}\n')
+    for engine in engines:
+        found = big.rate(pa.table({"x": ["-0.01", "3"]}), narrow=True, engine=engine)
+        assert set(found.schema.types) == {pa.decimal128(38, 2)}
+        assert found["total"].to_pylist() == [D("-0.01"), D(3)]
+
+
+def test_fused_says_why_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = version(
+        "inputs: {x: {unit: CNY, step: 0.01, min: 0, max: 1000}}\n"
+        "values: {v: {value: 1.00000000000000000000001}}\n"
+        'charges: {fee: {formula: "round(x * v, 0.01)"}}\n'
+    )
+    assert wide.rate({"x": ["1.00"]}, engine="numpy")["total"] == [D("1.00")]
+    for rule, code in ((wide, "fused-wide"), (staged(), "fused-stage")):
+        with pytest.raises(tariffs.TariffError) as caught:
+            rule.rate({"account": ["a"], "x": [1]}, engine="fused", period=(date(2026, 2, 1), date(2026, 3, 1)))
+        assert [problem.code for problem in caught.value.problems] == [code]
+        assert all(problem.text("en") and problem.text("zh") for problem in caught.value.problems)
+    monkeypatch.setitem(sys.modules, "llvmlite", None)  # as where it is not installed
+    with pytest.raises(tariffs.TariffError, match="llvmlite"):
+        version(QUOTA).rate(FRAME, engine="fused")
+
+
+def staged() -> tariffs.TariffVersion:
+    return version("""
+stage:
+  grain: day
+  inputs: {flow: {unit: m3, step: 1, min: 0, max: 100, collect: sum}}
+  charges: {paid: {unit: m3, formula: flow}}
+inputs:
+  volume: {unit: m3, step: 1, min: 0, max: 5000, collect: sum, of: stage.paid}
+values: {price: {value: 1, unit: CNY/m3}}
+charges:
+  fee: {formula: "round(volume * price, 0.01)"}
+""")
+
+
+def test_a_thousand_rows_of_a_version_never_seen_compile_nothing() -> None:
+    program = f"""
+import sys
+import pyarrow as pa, tariffs
+from datetime import date
+rule = tariffs.parse({(BODY + QUOTA)!r}.encode(), tariff="xx/trial", effective=date(2026, 1, 1))
+frame = pa.table({{"payer": ["other"] * 1000, "weight": ["5"] * 1000}})
+assert rule.rate(frame)["total"][0].as_py() == 1500
+from tariffs import compiled
+assert "llvmlite" not in sys.modules and compiled.machine.cache_info().currsize == 0
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_auto_compiles_once_rows_enough_were_rated_and_only_for_large_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = version(QUOTA + "# one of its own\n")
+    frame = quotas(rate.LARGE, np.zeros(rate.LARGE, bool), ["other", "quota_unit"], (np.arange(rate.LARGE) % 2).astype(np.int8))
+    monkeypatch.setattr(rate, "COMPILES", 2 * rate.LARGE)
+    before = compiled.machine.cache_info().misses
+    first = rule.rate(frame)
+    assert compiled.machine.cache_info().misses == before
+    assert rule.rate(frame).equals(first)
+    assert compiled.machine.cache_info().misses == before + 1
+    rule.rate(frame.slice(0, 1000))
+    assert compiled.machine.cache_info().misses == before + 1
+    assert compiled.machine.cache_info().hits == 0 or rule.rate(frame).equals(first)
