@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Amount = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$", description="an exact decimal, as text")]
 Labels = dict[str, str]
@@ -138,6 +138,49 @@ class Quote(Wire):
     lines: list[QuoteLine]
     valid_until: date = Field(description="first day the quote no longer holds: the version's end, the next known version, or the utility's setting")
     explanation: dict[str, Any]
+
+
+class Event(Wire):
+    """``docs/events.md`` tells what each kind says and how the chain of hashes is checked."""
+
+    seq: int
+    at: datetime
+    actor: str
+    kind: str
+    subject: str
+    data: dict[str, Any]
+    previous: str
+    hash: str
+
+
+class EventList(Wire):
+    events: list[Event]
+    next: int = Field(description="what to send as `after` next time")
+
+
+class KeyRequest(Wire):
+    name: str = Field(min_length=1, max_length=100, description="who will use it: their name in events, and for the four-eyes rule")
+    scopes: list[str] = Field(min_length=1, max_length=10, description="of quote, read, write, run, approve, admin")
+    expires: AwareDatetime | None = Field(default=None, description="the moment it ends; left out: when taken back")
+
+
+class KeyMade(Wire):
+    id: str
+    key: str | None = Field(description="shown in the first answer only")
+
+
+class KeyListed(Wire):
+    id: str
+    name: str
+    scopes: list[str]
+    created_by: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class KeyList(Wire):
+    keys: list[KeyListed]
 
 
 class ProblemDocument(Wire):

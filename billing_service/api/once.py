@@ -36,10 +36,11 @@ Key = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a write answers."""
+    """What a write answers; ``kept``: what it answers to every later try, where the first answer holds a secret."""
 
     status: int
     document: BaseModel
+    kept: BaseModel | None = None
 
 
 async def once(request: Request, who: Caller, key: str, work: Callable[[Connection], Written]) -> Response:
@@ -58,5 +59,6 @@ def _once(db: Engine, utility: str, method: str, path: str, key: str, body: str,
             return before.status, before.response, True
         done = work(conn)
         text = done.document.model_dump_json(by_alias=True)
-        idempotency.keep(conn, utility, method=method, path=path, key=key, body_sha256=body, status=done.status, response=text, at=clock())
+        kept = text if done.kept is None else done.kept.model_dump_json(by_alias=True)
+        idempotency.keep(conn, utility, method=method, path=path, key=key, body_sha256=body, status=done.status, response=kept, at=clock())
         return done.status, text, False

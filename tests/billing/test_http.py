@@ -177,7 +177,7 @@ def test_the_description_says_text_for_every_amount(client: TestClient) -> None:
     assert "number" not in {found.get("type") for model in described["components"]["schemas"].values() for found in model.get("properties", {}).values()}
 
 
-OPERATIONS = ["GET /v1/tariffs", "POST /v1/quotes", "GET /v1/invoices/{number}"]
+OPERATIONS = ["GET /v1/tariffs", "POST /v1/quotes", "GET /v1/invoices/{number}", "GET /v1/events", "GET /v1/keys", "POST /v1/keys", "DELETE /v1/keys/{key}"]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -115,3 +115,34 @@ def test_a_key_with_a_scope_may(city: Office) -> None:
     with calling(city, "read") as client:
         assert client.get("/v1/tariffs").status_code == 200
         assert client.post("/v1/quotes", json={}).status_code == 403
+
+
+def test_a_key_is_made_and_taken_back_by_the_api(city: Office) -> None:
+    with calling(city, "admin", "read") as client:
+        asked = {"name": "neighbour", "scopes": ["read"]}
+        first = client.post("/v1/keys", json=asked, headers={"idempotency-key": "a"})
+        again = client.post("/v1/keys", json=asked, headers={"idempotency-key": "a"})
+        other = client.post("/v1/keys", json={**asked, "name": "x"}, headers={"idempotency-key": "a"})
+        assert (first.status_code, again.status_code, other.status_code) == (201, 201, 409)
+        assert (again.json(), again.headers["idempotency-replayed"]) == ({"id": first.json()["id"], "key": None}, "true")
+        made = {"authorization": f"Bearer {first.json()['key']}"}
+        assert client.get("/v1/events", headers=made).status_code == 200
+        assert client.delete(f"/v1/keys/{first.json()['id']}").status_code == 204
+        assert client.get("/v1/events", headers=made).status_code == 401
+        assert client.delete("/v1/keys/none").status_code == 404
+        assert client.post("/v1/keys", json=asked).status_code == 422
+        listed = {one["id"]: one["revoked_at"] for one in client.get("/v1/keys").json()["keys"]}
+    assert listed[first.json()["id"]] is not None
+
+
+def test_events_come_in_order_and_their_hashes_join(city: Office) -> None:
+    for _ in range(4):
+        made_key(city, "read")
+    with calling(city, "read") as client:
+        first = client.get("/v1/events?limit=3").json()
+        rest = client.get(f"/v1/events?after={first['next']}").json()
+        nothing = client.get(f"/v1/events?after={rest['next']}").json()
+    every = first["events"] + rest["events"]
+    assert [one["seq"] for one in every] == list(range(1, len(every) + 1))
+    assert [one["previous"] for one in every[1:]] == [one["hash"] for one in every[:-1]]
+    assert nothing == {"events": [], "next": rest["next"]}
