@@ -40,7 +40,7 @@ PLOT = Path(__file__).parent.parent / "docs" / "scale.svg"
 LOCAL, DASK, RAY, SPARK = "local pool", "Dask", "Ray", "Spark, mapInArrow"
 
 
-def run(rows: int = 4_000_000, files: int = 16, repeat: int = 3, up_to: int = 1_000_000, spark: bool = True, seed: int = 0, record: bool = False) -> None:
+def run(rows: int = 8_000_000, files: int = 8, repeat: int = 5, up_to: int = 1_000_000, spark: bool = True, seed: int = 0, record: bool = False) -> None:
     """``up_to``: the most rows of the growth part, 100000000 for the whole of it (5 GB of room under TMPDIR)."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
