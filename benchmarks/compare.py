@@ -41,8 +41,8 @@ def _tonnes(kilograms: Any) -> Any:
     return pa.Array.from_buffers(pa.decimal128(9, 3), len(kilograms), [None, pa.py_buffer(memory)])
 
 
-def ours(table: pa.Table) -> Answer:
-    found = tariffs.compare(tariffs.load(TARIFF, on=BEFORE), tariffs.load(TARIFF, on=SINCE), table, by=["payer"])
+def ours(old: tariffs.TariffVersion, new: tariffs.TariffVersion, table: pa.Table) -> Answer:
+    found = tariffs.compare(old, new, table, by=["payer"])
     assert found.compared == found.rows
     return {
         "classes": [(g.members[0], g.rows, _fen(g.old), _fen(g.new)) for g in found.groups],
@@ -152,13 +152,14 @@ def by_duckdb(connection: Any) -> Answer:
 def run(rows: int = 1_000_000, repeat: int = 5, seed: int = 0, record: bool = False) -> None:
     """Accounts compared; every number of the peers' answers must be ours. Recorded under the number of rows: 1 and 10 million are what is promised."""
     table = accounts(rows, seed)
+    old, new = (tariffs.load(TARIFF, on=day) for day in (BEFORE, SINCE))
     frame, connection = polars_frame(table), duckdb_table(table)
     ways: dict[str, Callable[[], Answer]] = {
-        "tariffs.compare": lambda: ours(table),
+        "tariffs.compare": lambda: ours(old, new, table),
         "Polars int64": lambda: by_polars(frame),
         "DuckDB DECIMAL": lambda: by_duckdb(connection),
     }
-    expected = ours(table)
+    expected = ours(old, new, table)
     wrong = {way: [name for name, told in answer().items() if list(told) != list(expected[name])] for way, answer in ways.items()}
     spent = timed(ways, repeat)
     figures = [Figure(way, rows, seconds, len(wrong[way]), len(expected), "wrong: parts of the answer") for way, seconds in spent.items()]

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tariffs.groups import size
+from tariffs.intake import null_mask
 from tariffs.money import EXACT
 from tariffs.scaled import NARROW, Ints, Mask
 
@@ -30,18 +32,25 @@ def coins_of(column: Any, digits: int) -> tuple[Ints, Mask]:
     if isinstance(column, list):
         values = [0 if value is None else int(EXACT.scaleb(value, digits)) for value in column]
         return _narrow(values), np.array([value is not None for value in column], np.bool_)
-    array = column.combine_chunks()
-    array = array.chunk(0) if hasattr(array, "num_chunks") and array.num_chunks else array
-    valid: Mask = np.asarray(column.is_valid().to_numpy(), np.bool_) if len(column) else np.zeros(0, np.bool_)
-    up = 10 ** (digits - array.type.scale)
     if not len(column):
-        return np.zeros(0, np.int64), valid
-    if array.type.bit_width == 128:
-        words = np.frombuffer(array.buffers()[1], np.int64).reshape(-1, 2)[array.offset : array.offset + len(array)]
-        low = np.where(valid, words[:, 0], 0)
-        if np.array_equal(low >> 63, np.where(valid, words[:, 1], 0)) and max(abs(int(low.min())), abs(int(low.max()))) * up < NARROW:
-            return low * up, valid
+        return np.zeros(0, np.int64), np.zeros(0, np.bool_)
+    array = one_chunk(column)
+    null, up, words = null_mask(array), 10 ** (digits - array.type.scale), array.type.bit_width // 64
+    valid = np.ones(len(array), np.bool_) if null is None else ~null
+    if words <= 2:
+        given = np.frombuffer(array.buffers()[1], np.int64).reshape(-1, words)[array.offset : array.offset + len(array)]
+        low = given[:, 0] if null is None else np.where(valid, given[:, 0], 0)
+        fits = words == 1 or np.array_equal(low >> 63, given[:, 1] if null is None else np.where(valid, given[:, 1], 0))
+        if fits and size(low) * up < NARROW:
+            return low if up == 1 else low * up, valid
     return coins_of(array.to_pylist(), digits)
+
+
+def one_chunk(column: Any) -> Any:
+    """A chunked column as one array; no copy where it is one."""
+    if isinstance(column, pa.ChunkedArray):
+        return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
+    return column
 
 
 def _narrow(values: list[int]) -> Ints:
@@ -50,16 +59,12 @@ def _narrow(values: list[int]) -> Ints:
 
 def added(values: Ints) -> int:
     """The sum, however wide."""
-    if not len(values):
-        return 0
-    if max(abs(int(values.min())), abs(int(values.max()))) * len(values) >= NARROW:
-        values = values.astype(object)
-    return int(values.sum())
+    return int((values.astype(object) if size(values) * len(values) >= NARROW else values).sum())
 
 
 def sums(group: Ints, values: Ints, count: int) -> Ints:
     """The sum of each group."""
-    wide = len(values) and max(abs(int(values.min())), abs(int(values.max()))) * len(values) >= NARROW
+    wide = size(values) * len(values) >= NARROW
     found = np.zeros(count, object if wide else values.dtype)
     np.add.at(found, group, values.astype(object) if wide else values)
     return found
@@ -69,12 +74,22 @@ def codes(column: Any) -> tuple[Ints, list[str | None]]:
     """Each row's place among the distinct values of a column, and those values as text."""
     if isinstance(column, list):
         column = pa.chunked_array([pa.array([None if value is None else str(value) for value in column], pa.string())])
-    found = column.cast(pa.string()).combine_chunks()
-    found = found.chunk(0) if hasattr(found, "num_chunks") and found.num_chunks else found
-    if not len(found):
+    if not len(column):
         return np.zeros(0, np.int64), [None]
-    encoded = found.dictionary_encode("encode")
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+    found = one_chunk(column if pa.types.is_dictionary(column.type) else column.cast(pa.string()))
+    if not pa.types.is_dictionary(found.type) or found.null_count or len(found.dictionary.unique()) < len(found.dictionary):
+        found = found.cast(pa.string()).dictionary_encode("encode")
+    return np.asarray(found.indices).astype(np.int64), found.dictionary.cast(pa.string()).to_pylist()
+
+
+def renumbered(keys: Ints, bound: int) -> tuple[Ints, Ints]:
+    """The keys that occur, ascending, and each row's place among them; keys lie below ``bound``."""
+    if bound > max(len(keys), 1024):
+        return np.unique(keys, return_inverse=True)
+    used = np.flatnonzero(np.bincount(keys, minlength=bound))
+    place = np.zeros(bound, np.int64)
+    place[used] = np.arange(len(used))
+    return used, place[keys]
 
 
 def _nearest(ordered: Ints, hundredth: int) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -249,7 +250,18 @@ def _span(old: TariffVersion, new: TariffVersion, period: Period | None, *, by_r
 
 def _as_if(version: TariffVersion, *more: m.Charge) -> TariffVersion:
     """The version as if it had always ruled: what is asked is what it would ask, not whether it did rule."""
-    return replace(version, on=None, model=replace(version.model, effective=date.min, end=None, charges=(*version.model.charges, *more)))
+    return replace(version, on=None, model=_always(version.model, more))
+
+
+@lru_cache(maxsize=64)
+def _always(version: m.Version, more: tuple[m.Charge, ...]) -> m.Version:
+    """One object for one question, so that what is planned or compiled for it is found again."""
+    return replace(version, effective=date.min, end=None, charges=(*version.charges, *more))
+
+
+@lru_cache(maxsize=64)
+def _edges(old: m.Version, new: m.Version) -> tuple[tuple[bands.Side, bands.Side], ...]:
+    return tuple(bands.shared(old, new))
 
 
 # --- rating and counting ------------------------------------------------------------------------------------------
@@ -292,7 +304,7 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
     from tariffs import coins
 
     digits = max(places(version.model.step) for version in (work.old, work.new))
-    edges = bands.shared(work.old.model, work.new.model)
+    edges = _edges(work.old.model, work.new.model)
     probes = [side.probe for side, _ in edges], [side.probe for _, side in edges]
     results = [_rate(work, version, frame, own) for version, own in zip((work.old, work.new), probes, strict=True)]
     digits = max([digits, *(coins.scale(column) for amounts, _ in results for column in amounts.values())])
@@ -330,7 +342,8 @@ def _rate(work: _Work, version: TariffVersion, frame: Any, probes: Sequence[m.Ch
 
     given = None if version.model.stage is None else work.stage
     try:
-        amounts, problems = _as_if(version, *probes).rate(frame, stage=given, period=work.period, errors="return", workings=bool(probes), locale=work.locale)
+        asked = _as_if(version, *probes)
+        amounts, problems = asked.rate(frame, stage=given, period=work.period, errors="return", workings=bool(probes), locale=work.locale, narrow=True)
     except FactsError as error:
         raise FactsError([Problem("compare-version", {"version": version.model.name}), *error.problems]) from None
     wanted = ["total", *(charge.full_name for charge in version.model.charges if charge.kind == "refund"), *(probe.name for probe in probes)]
@@ -428,7 +441,7 @@ def _groups(work: _Work, by: tuple[str, ...], before: _Rated, after: _Rated, bot
     members: list[tuple[str | None, ...]] = [()] if work.frame.rows else []
     for name in by:
         found, values = coins.codes(work.frame.columns[name])
-        used, codes = np.unique(codes * len(values) + found, return_inverse=True)
+        used, codes = coins.renumbered(codes * len(values) + found, len(members) * len(values))
         members = [(*members[int(code) // len(values)], values[int(code) % len(values)]) for code in used]
     change = after.total - before.total
     counts = [np.bincount(codes[mask], minlength=len(members)) for mask in (both, ~both, both & (change > 0), both & (change < 0))]
