@@ -34,6 +34,8 @@ SUITE = [
         "test_packs",
     )
 ]
+#: What must catch those of the fused path: nothing else runs it.
+FUSED = ["tests/test_fused.py"]
 NEEDED = ("tariffs", "tests", "rules", "examples", "soak", "pyproject.toml")
 
 
@@ -79,6 +81,18 @@ FAULTS = [
     Fault("scaled.py", "return (n + (d - 1)) // d\n        case Mode.DOWN", "return (n + d) // d\n        case Mode.DOWN"),
     Fault("rate.py", "return select(when, formula.run(batch, enclose(taken, when, True)), 0, formula.reach)", "return formula.run(batch, taken)"),
     Fault("rate.py", 'if charge.kind == "line"]', 'if charge.kind != "working"]'),
+    # the fused path: compiled
+    Fault("fused.py", '"<=": "sle"', '"<=": "slt"'),
+    Fault("fused.py", '"sle" if band.inclusive else "slt"', '"slt"'),
+    Fault("fused.py", "bias = subtract(row, half, select(row, both(row, below, even), one, zero))", "bias = half"),
+    Fault("fused.py", 'return put(row, f"add i64 {whole}, {over}")', "return whole"),
+    Fault("fused.py", "row.needs[name] = either(row, row.needs.get(name, False), path.may)", "row.needs[name] = path.may"),
+    Fault("fused.py", "row.amounts[charge.full_name] = select(row, when.holds, amount, const(0))", "row.amounts[charge.full_name] = amount"),
+    Fault("fused.py", "DOUBLE = 2**51", "DOUBLE = 2**62"),
+    Fault("fused.py", 'shifted = put(row, f"ashr i64 {a.text}, {twos}")', "shifted = a.text"),
+    Fault("compiled.py", '{high - low}")', '{high - low + 1}")'),
+    Fault("compiled.py", 'sign = "0" if value.low >= 0', 'sign = "0" if value.high >= 0'),
+    Fault("binding.py", "return buffer.address, array.offset", "return buffer.address, 0"),
     # units, grids and bounds: shared by both
     Fault("units.py", '"lb": F("0.00045359237")', '"lb": F("0.00045359")'),
     Fault("units.py", '"gal": F("0.003785411784")', '"gal": F("0.00454609")'),
@@ -142,7 +156,8 @@ def caught_by(fault: Fault) -> str:
         assert source.count(fault.old) == 1, f"{fault.file}: {fault.old!r} stands {source.count(fault.old)} times; bring the fault up to date"
         path.write_text(source.replace(fault.old, fault.new))
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")} | {"PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", *SUITE]
+        suite = FUSED if fault.file in ("fused.py", "compiled.py", "binding.py") else SUITE
+        command = [sys.executable, "-m", "pytest", "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist", *suite]
         run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=600, check=False)
     if run.returncode == 0:
         return ""
