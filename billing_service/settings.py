@@ -32,13 +32,18 @@ class Settings:
     @property
     def shown_db(self) -> str:
         """The database as people may see it: without its password."""
-        hidden = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", self.db)
-        return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
+        return without_password(self.db)
 
     @property
     def roots(self) -> list[Path] | None:
         """Rule roots for the library; None lets it use ``TARIFFS_RULES`` and its packaged rules."""
         return list(self.rules) or None
+
+
+def without_password(db: str) -> str:
+    """A database's path or URL as people may see it, also where it is no good URL."""
+    hidden = re.sub(r"(://[^:@/?]*):.*@", r"\1:***@", db)
+    return re.sub(r"([?&][^=&]*password=)[^&]*", r"\1***", hidden, flags=re.IGNORECASE)
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Settings:

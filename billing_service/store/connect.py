@@ -21,6 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
 from billing_service.problems import refused
+from billing_service.settings import without_password
 from billing_service.store import tables
 
 #: What others need to name, so that SQLAlchemy itself is imported in the store only.
@@ -35,7 +36,7 @@ def engine(url: str) -> Engine:
     """An engine for SQLite or PostgreSQL. Refused: another database, a driver that is not installed, an URL that is none."""
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise refused("bad-database-url") from error
     if parsed.drivername in _POSTGRESQL:
         return _postgresql(parsed)
@@ -113,7 +114,7 @@ def require(db: Engine, utility: str) -> None:
     path = db.url.database
     if db.dialect.name == "sqlite" and path not in (None, ":memory:") and not Path(path).exists():
         raise refused("no-database", db=path)
-    shown = path if db.dialect.name == "sqlite" else db.url.render_as_string(hide_password=True)
+    shown = path if db.dialect.name == "sqlite" else _shown(db)
     known = _revision(db) == _newest()
     if known:
         with reading(db, utility) as conn:
@@ -135,7 +136,11 @@ def _revision(db: Engine) -> str | None:
     except DBAPIError as error:
         if db.dialect.name == "sqlite":
             raise refused("unreadable-database", db=db.url.database, reason=str(error.orig)) from error
-        raise refused("unreachable-database", db=db.url.render_as_string(hide_password=True), reason=_first_line(error)) from error
+        raise refused("unreachable-database", db=_shown(db), reason=_first_line(error)) from error
+
+
+def _shown(db: Engine) -> str:
+    return without_password(db.url.render_as_string(hide_password=True))
 
 
 def _first_line(error: DBAPIError) -> str:

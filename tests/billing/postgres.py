@@ -104,6 +104,17 @@ def database(of: Server) -> Iterator[str]:
         of.query(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@contextmanager
+def empty(of: Server) -> Iterator[str]:
+    """A database without tables, as the operator finds it before ``billing init``: the URL for the owner."""
+    name = f"billing_{os.getpid()}_{next(_NAMES)}"
+    of.query(f"CREATE DATABASE {name} OWNER billing_owner")
+    try:
+        yield of.url(name, "billing_owner")
+    finally:
+        of.query(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 def copy_of(of: Server, url: str) -> str:
     """A further database with the content of another one nobody is connected to; it goes with the server."""
     name, original = f"billing_{os.getpid()}_{next(_NAMES)}", url.partition("?")[0].rpartition("/")[2]
