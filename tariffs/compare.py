@@ -248,20 +248,25 @@ def _span(old: TariffVersion, new: TariffVersion, period: Period | None, *, by_r
     return None if by_row or not asks else period_holding(new.on or new.effective, asks[0].model.period)
 
 
-def _as_if(version: TariffVersion, *more: m.Charge) -> TariffVersion:
+def _as_if(version: m.Version, *more: m.Charge) -> m.Version:
     """The version as if it had always ruled: what is asked is what it would ask, not whether it did rule."""
-    return replace(version, on=None, model=_always(version.model, more))
-
-
-@lru_cache(maxsize=64)
-def _always(version: m.Version, more: tuple[m.Charge, ...]) -> m.Version:
-    """One object for one question, so that what is planned or compiled for it is found again."""
     return replace(version, effective=date.min, end=None, charges=(*version.charges, *more))
 
 
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """Two versions as if they had always ruled, each with charges that tell the side of every edge they share."""
+
+    edges: tuple[tuple[bands.Side, bands.Side], ...]
+    old: m.Version
+    new: m.Version
+
+
 @lru_cache(maxsize=64)
-def _edges(old: m.Version, new: m.Version) -> tuple[tuple[bands.Side, bands.Side], ...]:
-    return tuple(bands.shared(old, new))
+def _question(old: m.Version, new: m.Version) -> _Question:
+    """Put once, so that what is planned or compiled for it is found again."""
+    edges = tuple(bands.shared(old, new))
+    return _Question(edges, _as_if(old, *(side.probe for side, _ in edges)), _as_if(new, *(side.probe for _, side in edges)))
 
 
 # --- rating and counting ------------------------------------------------------------------------------------------
@@ -304,9 +309,10 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
     from tariffs import coins
 
     digits = max(places(version.model.step) for version in (work.old, work.new))
-    edges = _edges(work.old.model, work.new.model)
+    asked = _question(work.old.model, work.new.model)
+    edges, models = asked.edges, (asked.old, asked.new)
     probes = [side.probe for side, _ in edges], [side.probe for _, side in edges]
-    results = [_rate(work, version, frame, own) for version, own in zip((work.old, work.new), probes, strict=True)]
+    results = [_rate(work, replace(version, on=None, model=model), version, frame) for version, model in zip((work.old, work.new), models, strict=True)]
     digits = max([digits, *(coins.scale(column) for amounts, _ in results for column in amounts.values())])
     before, after = (
         _read(version.model, own, *result, digits, work.frame.rows) for version, own, result in zip((work.old, work.new), probes, results, strict=True)
@@ -336,17 +342,23 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
     )  # fmt: skip
 
 
-def _rate(work: _Work, version: TariffVersion, frame: Any, probes: Sequence[m.Charge]) -> tuple[Mapping[str, Any], list[tuple[int, str, str, str]]]:
+def _rate(work: _Work, asked: TariffVersion, version: TariffVersion, frame: Any) -> tuple[Mapping[str, Any], list[tuple[int, str, str, str]]]:
     """The columns needed, and the problems as rows. FactsError says which version it is that cannot use the columns."""
     from tariffs import columns
 
     given = None if version.model.stage is None else work.stage
+    probes = asked.model.charges[len(version.model.charges) :]
     try:
-        asked = _as_if(version, *probes)
-        amounts, problems = asked.rate(frame, stage=given, period=work.period, errors="return", workings=bool(probes), locale=work.locale, narrow=True)
+        amounts, problems = asked.rate(
+            frame, stage=given, period=work.period, errors="return", workings=bool(probes), locale=work.locale, narrow=work.frame.kind != "pandas"
+        )
     except FactsError as error:
         raise FactsError([Problem("compare-version", {"version": version.model.name}), *error.problems]) from None
-    wanted = ["total", *(charge.full_name for charge in version.model.charges if charge.kind == "refund"), *(probe.name for probe in probes)]
+    wanted = [
+        "total",
+        *(charge.full_name for charge in version.model.charges if charge.kind == "refund"),
+        *(charge.full_name for charge in asked.model.charges[len(version.model.charges) :]),
+    ]
     told = columns.open_frame(problems, ["row", "code", "input", "reason"]).columns
     rows = zip(*(column if isinstance(column, list) else column.to_pylist() for column in told.values()), strict=True)
     return columns.open_frame(amounts, wanted).columns, list(rows)
@@ -360,7 +372,7 @@ def _explained(work: _Work, version: TariffVersion, row: int) -> Rating:
         facts["stage"] = _stage_rows(work, version.model.stage, _cell(work, "account", row), first, last)
     span = None if first is None or last is None or not needed(version.model, {}).period else (first, last)
     try:
-        found = _as_if(version).explain(facts, period=span or work.period)
+        found = replace(version, on=None, model=_as_if(version.model)).explain(facts, period=span or work.period)
     except FactsError as error:
         raise FactsError([Problem("compare-version", {"version": version.model.name}), *error.problems]) from None
     return replace(found, version=version.model)
