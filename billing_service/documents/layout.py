@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import groupby
+from math import ceil
 from typing import Any
 
 from billing_service.documents.capitals import renminbi
@@ -17,12 +18,15 @@ from tariffs import Rating, daily, report
 from tariffs.messages import label, language_of
 from tariffs.messages import text as say
 from tariffs.money import EXACT, total
-from tariffs.words import called, reader, sentences
+from tariffs.words import Sentence, called, reader, sentences
 
 #: Reasons under one line; the whole explanation is in the document's JSON.
 REASONS = 8
 #: Exceptions of one code in a run's summary.
 SHOWN = 5
+
+#: Columns of figures beside the day.
+COLUMNS = 12
 
 Laid = dict[str, Any]
 
@@ -66,7 +70,7 @@ def document(paper: Paper, locale: str) -> Laid:
         "sums": [[total_label(paper, locale), f"{figure(abs(paper.total))} {paper.currency}"]],
         "words": _in_words(paper, locale),
         "versions": [text("paper.versions", locale), [_version(paper, digest, locale) for digest in dict.fromkeys(one.digest for one in paper.entries)]],
-        "appendix": [table for rating in paper.ratings.values() if rating.rows for table in [_days(rating, locale)]],
+        "appendix": [table for rating in paper.ratings.values() if rating.rows for table in _days(rating, locale)],
     }
 
 
@@ -91,9 +95,15 @@ def reasons(paper: Paper, entry: Entry, locale: str) -> list[str]:
         now = line.amount if line else Decimal(0)
         found.append(text("paper.difference", locale, now=figure(now), before=figure(EXACT.subtract(now, entry.amount))))
     if line and rating:
-        told = [words for depth, words in sentences(reader(rating.version, locale), line.step) if depth <= 1]
+        told = _short(list(sentences(reader(rating.version, locale), line.step)))
         found += told[:REASONS] + ([text("paper.more-reasons", locale)] if len(told) > REASONS else [])
     return found
+
+
+def _short(told: list[Sentence]) -> list[str]:
+    """The two upper levels; what only announces a level left out ("the sum of:") is left out with it."""
+    after = [*(depth for depth, _ in told[1:]), 0]
+    return [words for (depth, words), following in zip(told, after, strict=True) if depth == 0 or (depth == 1 and following <= 1)]
 
 
 def called_as(paper: Paper, entry: Entry, locale: str) -> str:
@@ -210,15 +220,15 @@ def _version(paper: Paper, digest: str, locale: str) -> list[str]:
     ]
 
 
-def _days(rating: Rating, locale: str) -> Laid:
+def _days(rating: Rating, locale: str) -> Iterator[Laid]:
+    """The days of a settlement, as many tables as keep the figures large enough to read; the day stands in each."""
     who = reader(rating.version, locale)
     heads, rows = daily.table(who, rating)
-    return {
-        "title": daily.title(rating, locale),
-        "heads": list(heads),
-        "rows": [list(row) for row in rows],
-        "marks": [f"* {words}" for words in daily.filled(who, rating)],
-    }
+    marks = [f"* {words}" for words in daily.filled(who, rating)]
+    wide = ceil((len(heads) - 1) / ceil((len(heads) - 1) / COLUMNS))
+    for at in range(1, len(heads), wide):
+        part = [[row[0], *row[at : at + wide]] for row in (heads, *rows)]
+        yield {"title": daily.title(rating, locale), "heads": part[0], "rows": part[1:], "marks": marks if at + wide >= len(heads) else []}
 
 
 def _word(kind: str, value: str, locale: str) -> str:
