@@ -212,7 +212,7 @@ def rounded(row: Row, n: Num, d: Num, mode: Mode, taken: Bit) -> Num:
     """``n / d`` to a whole number, ``d > 0``: a floor after the mode's bias."""
     one, zero = const(1), const(0)
     if d.low != d.high or d.low <= 0:  # rows that do not come here may hold anything; 1 divides it without a trap
-        wrong = compared(row, "sle", d, zero)
+        wrong = compared(row, "sle", Num(d.text, -NARROW, NARROW), zero)  # its bounds hold for good rows only
         spoil(row, both(row, taken, wrong))
         d = _bounded(select(row, wrong, one, d).text, max(d.low, 1), max(d.high, 1))
     less, half = subtract(row, d, one), floored(row, d, const(2))

@@ -12,14 +12,15 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import tariffs
 from soak import decimal_words
 from soak.decimal_loop import WORDS, build, rate_all, source
-from soak.pack_paths import Halves, by_loop, counting, differences, in_memory
+from soak.pack_paths import Halves, by_loop, counting, differences, in_memory, ways
 from soak.pack_rows import draw, study
-from soak.pack_tables import tables
+from soak.pack_tables import Tables, tables
 from soak.packs import line, packs, soak
 from tariffs.money import Mode, round_fraction
 from tests import random_plants
@@ -53,6 +54,30 @@ def test_random_versions_are_rated_alike(seed: int) -> None:
         if all(item.type.high < 10**9 and item.type.places <= 6 for item in version.model.inputs):
             tally = soak(version, rows=400, explained=30, seed=seed, seconds=1)
             assert not tally.wrong, line(tally)
+
+
+def test_a_divisor_that_is_missing_or_0_refuses_its_row_and_nothing_else(tmp_path: Path) -> None:
+    pack = b"""\
+language: 1
+title: {en: a divisor its bounds keep from 0}
+status: illustrative
+source: {document: made for a test}
+currency: CNY
+direction: receivable
+period: any
+inputs:
+  a: {unit: CNY, step: 0.01, min: 0, max: 100}
+  b: {unit: t, step: 0.001, min: 0.001, max: 1000}
+values: {one: {value: 1, unit: t}}
+charges: {fee: {formula: "divide(a * one, b, 0.01, up)"}}
+"""
+    version = tariffs.parse(pack, tariff="xx/divisor", effective=date(2026, 1, 1))
+    numbers = pa.array([D(1), None, D(0), D(-1), D("0.003")], pa.decimal128(9, 3))
+    given = Tables(pa.table({"a": numbers.fill_null(D(7)), "b": numbers}), None)
+    for way in ways(version.model).values():
+        found = way(version, given, tmp_path)
+        assert sorted(found.refused) == [1, 2, 3]
+        assert found.amounts["fee"].to_pylist() == [D("1.00"), D("1.00")]
 
 
 def _half_down(x: D, step: D, mode: str) -> D:
