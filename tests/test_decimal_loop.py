@@ -73,11 +73,11 @@ charges: {fee: {formula: "divide(a * one, b, 0.01, up)"}}
 """
     version = tariffs.parse(pack, tariff="xx/divisor", effective=date(2026, 1, 1))
     numbers = pa.array([D(1), None, D(0), D(-1), D("0.003")], pa.decimal128(9, 3))
-    given = Tables(pa.table({"a": numbers.fill_null(D(7)), "b": numbers}), None)
+    given = Tables(pa.table({"a": pa.array([D(1), D(1), D(1), D(1), D("0.03")], pa.decimal128(9, 2)), "b": numbers}), None)
     for way in ways(version.model).values():
         found = way(version, given, tmp_path)
         assert sorted(found.refused) == [1, 2, 3]
-        assert found.amounts["fee"].to_pylist() == [D("1.00"), D("1.00")]
+        assert found.amounts["fee"].to_pylist() == [D("1.00"), D("10.00")]
 
 
 def _half_down(x: D, step: D, mode: str) -> D:
