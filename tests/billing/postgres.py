@@ -116,8 +116,9 @@ def empty(of: Server) -> Iterator[str]:
 
 
 def copy_of(of: Server, url: str) -> str:
-    """A further database with the content of another one nobody is connected to; it goes with the server."""
+    """A further database with the content of another one, whose connections end; it goes with the server."""
     name, original = f"billing_{os.getpid()}_{next(_NAMES)}", url.partition("?")[0].rpartition("/")[2]
+    of.query(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{original}'")
     of.query(f"CREATE DATABASE {name} TEMPLATE {original} OWNER billing_owner STRATEGY file_copy")
     return of.url(name)
 

@@ -20,6 +20,7 @@ def problems(answer: object) -> list[tuple[str, str, int]]:
     return [(one["code"], Path(one["file"]).name, one["line"]) for file in answer.json["files"] for one in file["problems"]]  # type: ignore[attr-defined]
 
 
+@pytest.mark.both_databases
 def test_the_same_file_twice_is_no_error_and_nothing_new(office: Office) -> None:
     files = {"accounts": ACCOUNT, "contracts": "C1,A1,cn/yangquan/sewage,2026-01-01,,user=resident\n", "usage": READING.format(value=20)}
     assert counts(office.receives(**files)) == [(1, 0, 0)] * 3
@@ -34,6 +35,7 @@ def test_the_same_record_written_otherwise_is_the_same(office: Office) -> None:
     assert counts(again) == [(0, 1, 0)] * 2
 
 
+@pytest.mark.both_databases
 def test_the_same_id_with_other_content_is_a_conflict_by_row_and_the_first_stands(office: Office) -> None:
     office.receives(accounts=ACCOUNT, usage=READING.format(value=20))
     answer = office.receives(usage="\n".join([READING.format(value=21).strip(), READING.replace("U1", "U2").format(value=5)]))
@@ -91,6 +93,7 @@ def test_every_fault_of_a_row_is_named_and_the_other_rows_are_stored(office: Off
     assert all(one["line"] == 2 and one["reason"] for one in stored)
 
 
+@pytest.mark.both_databases
 def test_a_correction_must_be_of_the_same_account_and_measure(office: Office) -> None:
     office.receives(accounts=ACCOUNT + "A2,Qian,household,,\n", usage=READING.format(value=1))
     answer = office.receives(corrections="U2,A2,M1,water,2026-10-01,2026-11-01,2,m3,actual,U1,\nU3,A1,M1,steam,2026-10-01,2026-11-01,2,t,actual,U1,\n")

@@ -21,10 +21,10 @@ from examples.yangquan.generate import read_month, write
 from tariffs.report import as_json
 from tests.billing.conftest import CITY, OCTOBER, Office
 
-pytestmark = pytest.mark.both_databases
 D = Decimal
 
 
+@pytest.mark.both_databases
 def test_every_contract_of_an_account_is_on_one_invoice(city: Office) -> None:
     done = city.runs()
     assert (done["invoices"], done["differences"], done["parked"]) == (3, 0, 0)
@@ -45,6 +45,7 @@ def test_numbers_follow_the_accounts_without_a_gap_and_zero_has_none(city: Offic
     assert found == {"A1": ("issued", f"INV-{year}-000001"), "A2": ("zero", None), "A3": ("issued", f"INV-{year}-000002")}
 
 
+@pytest.mark.both_databases
 def test_the_next_run_goes_on_counting_where_the_last_one_stopped(city: Office) -> None:
     city.runs()
     city.issues()
@@ -66,6 +67,7 @@ def test_days_read_twice_across_two_months_are_found(city: Office, days: str) ->
     assert ("records-overlap", "C1") in found
 
 
+@pytest.mark.both_databases
 def test_a_second_run_bills_nobody_and_says_so(city: Office) -> None:
     city.runs()
     waiting = city.runs()
@@ -94,6 +96,7 @@ def test_a_missing_reading_parks_its_contract_and_is_billed_when_it_comes(city: 
     assert ("A4", "invoice", "cn/yangquan/sewage", "sewage_fee", "line", D("7.00")) in city.lines()
 
 
+@pytest.mark.both_databases
 def test_a_corrected_reading_gives_the_difference_and_then_nothing(city: Office) -> None:
     city.runs()
     city.issues()
@@ -105,6 +108,7 @@ def test_a_corrected_reading_gives_the_difference_and_then_nothing(city: Office)
     assert city.runs()["id"] == ""
 
 
+@pytest.mark.both_databases
 def test_a_contract_that_turns_out_to_be_another_tariffs_is_taken_back_and_billed_anew(city: Office, tmp_path: Path) -> None:
     city.runs()
     city.issues()
@@ -145,6 +149,7 @@ def test_contained_tax_stands_on_the_invoice_outside_its_total(office: Office) -
     assert office.rows("documents")[0]["total"] == D("106.00")
 
 
+@pytest.mark.both_databases
 def test_what_is_paid_to_an_operator_is_a_document_of_its_own_in_its_own_series(office: Office) -> None:
     office.does("adopt", "test/operator-pay", "2026-10-01", "--document", "contract 1", by="li")
     office.receives(
@@ -209,6 +214,7 @@ def test_days_already_billed_are_not_billed_in_an_overlapping_period(office: Off
     assert [one["code"] for one in office.exceptions(done["id"])] == ["period-overlaps"]
 
 
+@pytest.mark.both_databases
 def test_a_cancelled_run_gives_its_contracts_back(city: Office) -> None:
     first = city.runs()
     city.does("cancel", by="li")
@@ -227,6 +233,7 @@ def small_city(office: Office, tmp_path: Path) -> Office:
     return office
 
 
+@pytest.mark.both_databases
 def test_differences_equal_full_recomputation_minus_everything_issued(small_city: Office, tmp_path: Path, make_office: Callable[[str], Office]) -> None:
     with (tmp_path / "data" / "usage.csv").open(encoding="utf-8", newline="") as file:
         readings = [row for row in csv.DictReader(file) if row["measure"] == "water" and row["value"].isdigit()]
@@ -257,6 +264,7 @@ def _sums(office: Office) -> dict[tuple[Any, ...], Decimal]:
     return dict(found)
 
 
+@pytest.mark.both_databases
 def test_every_document_is_reproduced_from_the_database_alone(small_city: Office) -> None:
     small_city.runs()
     small_city.issues()

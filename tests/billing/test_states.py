@@ -9,6 +9,7 @@ from billing_service.cli import app
 from tests.billing.conftest import OCTOBER, Office
 
 
+@pytest.mark.both_databases
 def test_each_step_needs_the_one_before(city: Office) -> None:
     city.runs()
     assert city.refuses("approve", by="wang").codes == ["wrong-state"]
@@ -31,6 +32,7 @@ def test_who_made_a_run_may_not_approve_it(city: Office, monkeypatch: pytest.Mon
     city.does("approve", by="li")
 
 
+@pytest.mark.both_databases
 def test_who_did_what_when_is_kept(city: Office) -> None:
     city.runs()
     city.issues()
@@ -54,6 +56,7 @@ def test_a_run_that_is_not_there_is_told(city: Office) -> None:
     assert city.refuses("review", "--run", "2026-10-7").codes == ["no-such-run"]
 
 
+@pytest.mark.both_databases
 def test_review_tells_totals_by_tariff_and_class(city: Office) -> None:
     city.runs()
     seen = city.does("review", by="wang")
