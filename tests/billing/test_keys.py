@@ -146,3 +146,19 @@ def test_events_come_in_order_and_their_hashes_join(city: Office) -> None:
     assert [one["seq"] for one in every] == list(range(1, len(every) + 1))
     assert [one["previous"] for one in every[1:]] == [one["hash"] for one in every[:-1]]
     assert nothing == {"events": [], "next": rest["next"]}
+
+
+def test_a_key_is_made_listed_and_taken_back_by_command(city: Office) -> None:
+    made = city.does("key", "create", "--scopes", "read", "--expires", "2999-01-01", "neighbour", by="li")
+    with opened(city) as client:
+        assert client.get("/v1/tariffs", headers={"authorization": f"Bearer {made['key']}"}).status_code == 200
+    assert city.refuses("key", "create", "--scopes", "red", "--expires", "2020-01-01", " ").codes == [
+        "key-scope-unknown",
+        "key-name-missing",
+        "key-ends-before",
+    ]
+    assert city.does("key", "revoke", made["id"])["revoked"]
+    (listed,) = city.does("key", "list")["keys"]
+    assert (listed["name"], listed["scopes"]) == ("neighbour", "read") and listed["revoked"] and "key" in listed
+    assert "neighbour" in city.says("key", "list").out
+    assert city.refuses("key", "revoke", "none").codes == ["no-such-key"]
