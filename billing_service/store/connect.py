@@ -98,6 +98,7 @@ def lock(conn: Connection, utility: str) -> None:
 def migrate(db: Engine, utility: str) -> bool:
     """Bring the database to the newest tables and make sure of its utility; whether anything had to change."""
     before = _revision(db)
+    _check_order(db)
     if before != _newest():
         config = _config()
         config.attributes["engine"] = db
@@ -116,6 +117,7 @@ def require(db: Engine, utility: str) -> None:
         raise refused("no-database", db=path)
     shown = path if db.dialect.name == "sqlite" else _shown(db)
     known = _revision(db) == _newest()
+    _check_order(db)
     if known:
         with reading(db, utility) as conn:
             if db.dialect.name == "postgresql" and conn.execute(_UNGUARDED).scalar():
@@ -125,6 +127,15 @@ def require(db: Engine, utility: str) -> None:
         raise refused("old-database", db=shown)
 
 
+def _check_order(db: Engine) -> None:
+    """Text in the order of code points: account ranges are compared here and there, and numbers follow the accounts' order."""
+    if db.dialect.name == "postgresql":
+        with db.connect() as conn:
+            if conn.execute(_BY_LANGUAGE).scalar():
+                raise refused("database-order", db=_shown(db))
+
+
+_BY_LANGUAGE = text("SELECT 'a' < 'B' OR 'a b' > 'a-b'")
 _UNGUARDED = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
 
 

@@ -108,7 +108,7 @@ def database(of: Server) -> Iterator[str]:
 def empty(of: Server) -> Iterator[str]:
     """A database without tables, as the operator finds it before ``billing init``: the URL for the owner."""
     name = f"billing_{os.getpid()}_{next(_NAMES)}"
-    of.query(f"CREATE DATABASE {name} OWNER billing_owner")
+    of.query(f"CREATE DATABASE {name} OWNER billing_owner TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'")
     try:
         yield of.url(name, "billing_owner")
     finally:
