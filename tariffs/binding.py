@@ -42,19 +42,19 @@ class Bound:
 
 
 def shapes(version: Version, frame: Frame, period: Period | None, by_row: bool) -> tuple[Shape, ...]:
-    """How every input of the version lies in the frame."""
-    numbers = [_number_shape(item, frame.columns.get(item.full_name)) for item in version.inputs]
-    choices = [_choice_shape(choice, frame.columns.get(choice.name)) for choice in version.choices.values()]
+    """How every input of the version lies in the frame. Where one column has nulls, all are read as if: one code for that, not one for each set of columns."""
+    null = any(column.null_count for column in frame.columns.values() if isinstance(column, pa.ChunkedArray))
+    numbers = [_number_shape(item, frame.columns.get(item.full_name), null) for item in version.inputs]
+    choices = [_choice_shape(choice, frame.columns.get(choice.name), null) for choice in version.choices.values()]
     none = periods_in.one_span(period, 0).null
     built_ins = [Shape(name, "number" if by_row else "absent" if name in none else "one") for name in BUILT_IN]
     return (*numbers, *choices, *built_ins)
 
 
-def _number_shape(item: Input, column: Any) -> Shape:
+def _number_shape(item: Input, column: Any, null: bool) -> Shape:
     if _is_nothing(column):
         return Shape(item.full_name, "absent", 0)
     kind = column.type if isinstance(column, pa.ChunkedArray) else None
-    null = kind is not None and column.null_count > 0
     if kind is not None and types.is_integer(kind) and kind != pa.uint64():
         return Shape(item.full_name, "number", kind.bit_width, types.is_signed_integer(kind), 0, nullable=null)
     if kind is not None and types.is_decimal(kind) and kind.bit_width <= 128 and kind.scale >= 0:
@@ -62,12 +62,12 @@ def _number_shape(item: Input, column: Any) -> Shape:
     return Shape(item.full_name, "read", 64, scale=item.type.places, nullable=True)
 
 
-def _choice_shape(choice: Choice, column: Any) -> Shape:
+def _choice_shape(choice: Choice, column: Any, null: bool) -> Shape:
     if _is_nothing(column):
         return Shape(choice.name, "absent", 0)
     kind = column.type if isinstance(column, pa.ChunkedArray) else None
     if kind is not None and types.is_dictionary(kind) and intake.is_text(kind.value_type):
-        return Shape(choice.name, "index", kind.index_type.bit_width, types.is_signed_integer(kind.index_type), nullable=column.null_count > 0)
+        return Shape(choice.name, "index", kind.index_type.bit_width, types.is_signed_integer(kind.index_type), nullable=null)
     return Shape(choice.name, "code", intake.code_type(len(choice.members))().itemsize * 8, nullable=True)
 
 

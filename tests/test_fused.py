@@ -18,12 +18,13 @@ import pyarrow.compute
 import pytest
 
 import tariffs
-from soak.differential import as_decimals, as_texts, one_by_one
+from soak.differential import Facts, as_texts, one_by_one
 from soak.pack_rows import periods_of
 from soak.packs import _facts
 from tariffs import binding, columns, compiled, rate
+from tariffs.fused import DOUBLE
 from tariffs.money import Mode, round_ratio
-from tests.fused_alone import Period, amounts, bind, compare
+from tests.fused_alone import Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
 from tests.random_versions import PERIODS, random_facts, random_version
 from tests.test_rate import BODY, FRAME, QUOTA, refusal, version
 
@@ -34,12 +35,9 @@ MANY = compiled.CHUNK + 3000
 # --- the same numbers ---------------------------------------------------------------------------------------------
 
 
-def same(rule: tariffs.TariffVersion, facts: list[dict[str, object]], period: Period) -> bool:
-    taken = True
-    for given in (facts, as_texts(facts), as_decimals(facts)):
-        told = [one_by_one(rule, row, period) for row in given]
-        taken &= compare(rule, given, period, [outcome if isinstance(outcome, dict) else None for outcome in told])
-    return taken
+def same(rule: tariffs.TariffVersion, facts: Sequence[Facts], period: Period, form: Form) -> bool:
+    told = [one_by_one(rule, row, period) for row in facts]
+    return compare(rule, facts, period, [outcome if isinstance(outcome, dict) else None for outcome in told], form)
 
 
 @pytest.mark.parametrize("part", range(2))
@@ -52,7 +50,13 @@ def test_compiled_code_agrees_with_explain_on_random_versions_and_facts(part: in
             rule = tariffs.parse(content, tariff="xx/random", effective=date(2026, 1, 1))
         except tariffs.PackError:
             continue
-        used += same(rule, [random_facts(random, draft, faulty=random.randrange(8) == 0) for _ in range(24)], random.choice(PERIODS))
+        facts: list[Facts] = [random_facts(random, draft, faulty=random.randrange(8) == 0) for _ in range(40)]
+        period = random.choice(PERIODS)
+        used += (
+            same(rule, plain(rule, facts), period, as_arrow)
+            if seed % 4
+            else same(rule, facts, period, as_lists) & same(rule, as_texts(facts), period, as_lists)
+        )
     assert used > SEEDS // 2 // 3, "most random versions check, and fit 64 bits"
 
 
@@ -64,14 +68,16 @@ def test_compiled_code_agrees_with_explain_on_every_published_version() -> None:
             random = Random(rule.model.name)
             marks = sorted({number for value in rule.model.values for cell in value.cells.values() for number in cell} | {D(0)})
             used += 1
-            wide += [] if same(rule, [dict(_facts(rule.model, random, marks)) for _ in range(24)], periods[0]) else [rule.id]
+            facts = [_facts(rule.model, random, marks) for _ in range(50)]
+            wide += [] if same(rule, facts, periods[0], as_lists) else [rule.id]
     assert used > len(wide) * 20, f"few versions need more than 64 bits for small numbers too: {wide}"
 
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("step", ["0.03", "0.07", "0.5", "1", "999.9999", "123456.7891"])
 def test_rounding_by_a_constant_is_exact_up_to_the_last_number_a_double_takes(mode: Mode, step: str) -> None:
-    limit = D(2**51 // 10**4)
+    unit = int(D(step) * 10**4)
+    limit = D((DOUBLE - 2 * unit) // 10**4)  # what is added for rounding still fits
     rule = version(f"""
 inputs:
   x: {{unit: CNY, step: 0.0001, min: {-limit}, max: {limit}}}
@@ -81,7 +87,7 @@ charges:
   fee: {{kind: working, unit: CNY, formula: "round(x, s, {mode})"}}
   bill: {{formula: "round(x * 0, 0.01)"}}
 """)
-    unit, random = int(D(step) * 10**4), Random(step)
+    random = Random(step)
     quotients = [0, 1, 2, 3, int(limit * 10**4) // unit - 1, *(random.randrange(int(limit * 10**4) // unit) for _ in range(300))]
     given = [sign * (q * unit + rest) for q in quotients for sign in (1, -1) for rest in (0, 1, unit - 1, unit // 2, unit // 2 + 1, (unit - 1) // 2)]
     bound = bind(rule, {"x": pa.array([D(x).scaleb(-4) for x in given], pa.decimal128(20, 4))}, None)
@@ -131,6 +137,19 @@ def assert_taken(rule: tariffs.TariffVersion, frame: pa.Table, period: Period | 
     assert [binding.run(bound, start, stop) for start, stop in binding.stretches(bound)] == [[]] * len(list(binding.stretches(bound)))
     found = {name: columns.finish(column) for name, column in bound.amounts.items()}
     assert pa.table(found).equals(rule.rate(frame, period=period, workings=True, engine="numpy"))
+
+
+@pytest.mark.parametrize("kind", [pa.decimal128(20, 2), pa.decimal128(20, 4), pa.decimal64(15, 3), pa.decimal128(20, 1), pa.int64(), pa.int16()], ids=str)
+def test_bounds_and_step_are_held_where_columns_lie(kind: Any) -> None:
+    rule = version('inputs: {x: {unit: CNY, step: 0.05, min: -3, max: 50}}\ncharges: {fee: {formula: "round(x, 0.01)"}}\n')
+    unit = D(1).scaleb(-getattr(kind, "scale", 0))
+    near = [D(edge) + step * unit for edge in (-3, 0, 50) for step in (-5, -2, -1, 0, 1, 2, 5)]
+    for value in near:
+        bound = bind(rule, pa.table({"x": pa.array([int(value) if pa.types.is_integer(kind) else value], kind)}), None)
+        assert bound is not None
+        good = -3 <= value <= 50 and value % D("0.05") == 0
+        assert binding.run(bound, 0, 1) == ([] if good else [0]), value
+        assert not good or columns.finish(bound.amounts["fee"]).to_pylist() == [value]
 
 
 def test_slices_pieces_nulls_and_dictionaries_in_any_order_are_taken_as_they_lie() -> None:
@@ -245,10 +264,10 @@ def test_fused_says_why_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
         'charges: {fee: {formula: "round(x * v, 0.01)"}}\n'
     )
     assert wide.rate({"x": ["1.00"]}, engine="numpy")["total"] == [D("1.00")]
-    for rule, code in ((wide, "fused-wide"), (staged(), "fused-stage")):
+    for rule, facts in ((wide, {"x": ["1.00"]}), (staged(), {"account": ["a"]})):
         with pytest.raises(tariffs.TariffError) as caught:
-            rule.rate({"account": ["a"], "x": [1]}, engine="fused", period=(date(2026, 2, 1), date(2026, 3, 1)))
-        assert [problem.code for problem in caught.value.problems] == [code]
+            rule.rate(facts, engine="fused", period=(date(2026, 2, 1), date(2026, 3, 1)))
+        assert [problem.code for problem in caught.value.problems] == ["fused-wide"]
         assert all(problem.text("en") and problem.text("zh") for problem in caught.value.problems)
     monkeypatch.setitem(sys.modules, "llvmlite", None)  # as where it is not installed
     with pytest.raises(tariffs.TariffError, match="llvmlite"):
@@ -262,7 +281,7 @@ stage:
   inputs: {flow: {unit: m3, step: 1, min: 0, max: 100, collect: sum}}
   charges: {paid: {unit: m3, formula: flow}}
 inputs:
-  volume: {unit: m3, step: 1, min: 0, max: 5000, collect: sum, of: stage.paid}
+  volume: {unit: m3, step: 1, min: 0, max: 5000, collect: top_mean(3), mode: half_up, of: stage.paid}
 values: {price: {value: 1, unit: CNY/m3}}
 charges:
   fee: {formula: "round(volume * price, 0.01)"}
