@@ -72,12 +72,19 @@ def available() -> bool:
 @lru_cache(maxsize=256)
 def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...]) -> Machine | None:
     """Compiled once. None where a number passes 64 bits even for small inputs."""
-    import llvmlite.binding as llvm  # type: ignore[import-untyped]
-
     written = write(version, shapes, outputs)
     if written is None:
         return None
     text, digits = written
+    engine = translated(text)
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(engine.get_function_address("rate"))
+    return Machine(call, engine, digits)
+
+
+def translated(text: str) -> Any:
+    """A module in LLVM's notation as machine code; what is returned owns its memory."""
+    import llvmlite.binding as llvm  # type: ignore[import-untyped]
+
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_default_triple().create_target_machine(cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3)
@@ -88,8 +95,7 @@ def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, 
     builder.getModulePassManager().run(module, builder)
     engine = llvm.create_mcjit_compiler(module, target)
     engine.finalize_object()
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(engine.get_function_address("rate"))
-    return Machine(call, engine, digits)
+    return engine
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial, reduce
 from itertools import chain
 from typing import Any, Literal
@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tariffs import binding, columns, compiled, intake, periods_in, stages
+from tariffs import binding, columns, compiled, intake, periods_in, stage_code, stages
 from tariffs.columns import Amounts, Frame
 from tariffs.compiled import CHUNK
 from tariffs.errors import FactsError, Problem, TariffError, fail
@@ -30,7 +30,7 @@ from tariffs.model import Charge, Require, Version
 from tariffs.money import places
 from tariffs.needs import Needs, needed
 from tariffs.periods_in import Span
-from tariffs.scaled import Answer, Batch, Mask, Number, Plan, Taken, combine, constant, enclose, reach, rescale, select
+from tariffs.scaled import Answer, Batch, Ints, Mask, Number, Plan, Taken, combine, constant, enclose, reach, rescale, select
 
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
@@ -128,7 +128,7 @@ def rate(
     problems = period_problems(version, Needs(frozenset(), frozenset(), frozenset()), period)
     if problems:
         raise FactsError(problems)
-    rows = _open_stage(program, opened, stage, period, by_row)
+    rows = _open_stage(program, opened, stage, period, by_row, engine)
     outputs = _outputs(program, opened.rows, workings, narrow)
     fast = None if engine == "numpy" else _fast(program, opened, None if by_row else period, by_row, outputs, engine)
     refusals: list[tuple[int, list[Problem]]] = []
@@ -170,16 +170,13 @@ def _check_options(errors: str, threads: object, engine: str) -> None:
 
 def _fast(program: _Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts], engine: str) -> binding.Bound | None:
     """The frame bound to compiled code, where ``auto`` finds that it pays; None for NumPy. TariffError where ``fused`` cannot be."""
-    name = program.version.name
     if program.stage is not None:
-        if engine == "fused":
-            raise fail(TariffError, "fused-stage", version=name)
-        return None
+        return None  # its stage is compiled, and that is where the rows are
     if engine == "auto" and not (_pays(program.version, frame.rows) and compiled.available()):
         return None
     found = _bind(program, frame, period, by_row, outputs)
     if found is None and engine == "fused":
-        raise fail(TariffError, "fused-wide", version=name)
+        raise fail(TariffError, "fused-wide", version=program.version.name)
     return found
 
 
@@ -264,7 +261,7 @@ def _account(program: _Program) -> tuple[str, ...]:
     return () if program.stage is None else ("account",)
 
 
-def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | None, by_row: bool) -> stages.Rows | None:
+def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | None, by_row: bool, engine: Engine) -> stages.Rows | None:
     """The rows of the stage by the row of ``frame`` they belong to. FactsError where facts that are collected are given."""
     planned = program.stage
     if planned is None:
@@ -273,17 +270,25 @@ def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | No
     told = [name for name in derived if not columns.is_null(frame.columns[name])]
     if told:
         raise FactsError([derived_fact(derived[name]) for name in told])
-    if not by_row:
+    start: Ints | None
+    end: Ints | None
+    if by_row:
+        start, end = (periods_in.days_in(columns.cut(frame.columns[name], 0, frame.rows), name)[0] for name in periods_in.COLUMNS)
+    else:
         start, end = (None, None) if period is None else (np.full(frame.rows, day.toordinal(), np.int64) for day in period)
-        return stages.open_rows(planned, frame, start, end, given)
-    start, end = (periods_in.days_in(columns.cut(frame.columns[name], 0, frame.rows), name)[0] for name in periods_in.COLUMNS)
-    return stages.open_rows(planned, frame, start, end, given)
+    rows = stages.open_rows(planned, frame, start, end, given)
+    if engine == "numpy" or (engine == "auto" and not (_pays(program.version, rows.frame.rows) and compiled.available())):
+        return rows
+    code = stage_code.code(planned.source)
+    if code is None and engine == "fused":
+        raise fail(TariffError, "fused-wide", version=program.version.name)
+    return replace(rows, code=code)
 
 
 def _threads(wanted: int | None, rows: int, parts: int, staged: stages.Rows | None) -> int:
-    """As many as asked for; else one a processor where there are rows enough. What a stage collects is worked out by one."""
-    if staged is not None:
-        return 1
+    """As many as asked for; else one a processor where there are rows enough."""
+    if wanted is None and staged is not None:
+        return min(processors(), parts) if staged.frame.rows >= PAYS // 4 else 1
     if wanted is None:
         return min(processors(), parts) if rows >= PAYS else 1
     return max(1, min(wanted, parts))

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute
 
-from tariffs import columns, fills, groups, intake
+from tariffs import columns, fills, groups, intake, stage_code
 from tariffs.columns import Frame
 from tariffs.errors import FactsError, Problem, fail
 from tariffs.facts import missing
@@ -26,6 +26,7 @@ from tariffs.intake import Column, Piece
 from tariffs.kernel import Check, Layout, check, plan
 from tariffs.model import Charge, Collect, Fact, Input, Stage, Version, full_name
 from tariffs.money import EXACT, places
+from tariffs.needs import needed
 from tariffs.periods_in import days_in
 from tariffs.scaled import NARROW, Answer, Batch, Ints, Mask, Plan, enclose, scaled, select
 from tariffs.walk import choices_in, everything
@@ -51,6 +52,7 @@ class Program:
     charges: tuple[_Charge, ...]
     derived: tuple[Input, ...]
     named: tuple[str, ...]
+    source: stage_code.Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Rows:
     """Rows sorted by the row of the rated frame they belong to (its owner), then by days and point; owner i has those from ``begins[i]`` to ``begins[i + 1]``.
 
     ``frame`` lies in that order; ``start`` and ``end`` are its days, ``point`` ranks its points. ``low`` and ``high`` are the
-    owners' periods as ordinals, None where they have none. Numbers are read by the chunk, while they fit the cache.
+    owners' periods as ordinals, None where they have none. ``code`` is the stage compiled, where that pays. Numbers are read
+    by the chunk, while they fit the cache.
     """
 
     frame: Frame
@@ -68,6 +71,7 @@ class Rows:
     point: Ints
     low: Ints | None
     high: Ints | None
+    code: stage_code.Code | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,13 @@ def program(version: Version, scales: Mapping[str, int], codes: Mapping[str, Map
     kept |= {charge.full_name: charge.formula.type.places for charge in stage.charges}
     layout = Layout(codes, kept)
     charges = tuple(_Charge(c, None if c.when is None else check(c.when, layout), plan(c.formula, kept[c.full_name], layout)) for c in stage.charges)
-    return Program(version, stage, layout, charges, tuple(item for item in version.inputs if item.collect and item.collect.of), _named_in(version, stage))
+    named = _named_in(version, stage)
+    needs = needed(version, {}).derived
+    derived = tuple(item for item in version.inputs if item.collect and item.collect.of)
+    standing = tuple(item for item in version.inputs if item.full_name in named)
+    asked = Layout({name: codes[name] for name in codes if name in named}, kept)
+    collected = tuple(item.collect for item in derived if item.collect and item.full_name in needs)
+    return Program(version, stage, layout, charges, derived, named, stage_code.Plan(asked, stage.inputs, standing, stage.charges, collected))
 
 
 def _named_in(version: Version, stage: Stage) -> tuple[str, ...]:
@@ -315,13 +325,16 @@ def derive(planned: Program, rows: Rows, begin: int, stop: int, read: Mapping[st
             bad |= mask & (part.sizes == 0)
     numbers, spoilt = _complete(planned, rows, part, needs)
     bad |= spoilt
-    stage = _rate(planned, numbers, read, part, ~bad)
+    collect = _collector(planned, rows, numbers, read, part, ~bad)
     found: dict[str, Column] = {}
     faults: list[tuple[Input, _Collected, Mask]] = []
     late = np.zeros(stop - begin, np.bool_)
     for item in planned.derived:
         assert item.collect is not None, "derived facts are collected"
-        result = _collect(planned, item, item.collect, stage, part)
+        if not wanted[item.full_name].any():
+            found[item.full_name] = Column(np.full(stop - begin, intake.safe(item), np.int64))
+            continue
+        result = collect(item, item.collect)
         column = intake.from_whole(result.values, result.places, result.null, item)
         wrong = wanted[item.full_name] & ~bad & _either(column.null, column.bad, stop - begin)
         late |= wrong
@@ -359,6 +372,35 @@ def _complete(planned: Program, rows: Rows, part: _Part, needs: Callable[[str], 
             spoilt[owner[gap & ~found.filled]] = True
         numbers[item.full_name] = values
     return numbers, spoilt
+
+
+def _collector(
+    planned: Program, rows: Rows, numbers: Mapping[str, Ints], read: Mapping[str, Column], part: _Part, good: Mask
+) -> Callable[[Input, Collect], _Collected]:
+    """How facts are collected from the rows: by compiled code where there is some, and nothing in these rows it cannot do; else by NumPy."""
+    if rows.code is not None and int(part.sizes.max(initial=0)) <= stage_code.LONGEST:
+        sums = stage_code.run(rows.code, part.begins, {**{name: read[name].values for name in planned.named}, **numbers})
+        if sums is not None:
+            return lambda item, how: _from_sums(planned, item, how, sums)
+    stage = _rate(planned, numbers, read, part, good)
+    return lambda item, how: _collect(planned, item, how, stage, part)
+
+
+def _from_sums(planned: Program, item: Input, how: Collect, sums: Mapping[stage_code.Sum, Ints]) -> _Collected:
+    """The same from sums by owner as ``_combined`` makes of rows."""
+    counts, factor = sums[stage_code.Sum("count", how.of)], places(how.factor)
+    keys = np.flatnonzero(counts)
+    scale = planned.layout.places[how.of] + factor
+    parts = [sums[one][keys] for one in stage_code.wanted(how)]
+    none = np.zeros(0, np.int64)
+    if how.how == "count":
+        return _dense(how, keys, parts[0], 0, none, len(counts))
+    values = groups.product(parts[0], scaled(how.factor, factor))
+    if how.how not in ("mean", "weighted_mean"):
+        return _dense(how, keys, values, scale, none, len(counts))
+    some = parts[1] != 0
+    means = groups.mean(values[some], parts[1][some], scale, item.type.grid, how.mode)
+    return _dense(how, keys[some], means, item.type.places, keys[~some], len(counts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +469,11 @@ def _collect(planned: Program, item: Input, how: Collect, stage: _Rated, part: _
     if how.how != "count":
         digits = places(how.factor)
         values, scale = groups.product(values, scaled(how.factor, digits)), scale + digits
-    keys, found, fine, weightless = _combined(item, how, runs, values, weights, scale)
+    return _dense(how, *_combined(item, how, runs, values, weights, scale), count)
+
+
+def _dense(how: Collect, keys: Ints, found: Ints, fine: int, weightless: Ints, count: int) -> _Collected:
+    """A number for every owner: those found, else what the rule says where there is nothing."""
     wide = found.dtype == object or (how.empty is not None and abs(scaled(how.empty, max(fine, places(how.empty)))) >= NARROW)
     dense = np.zeros(count, object if wide else np.int64)
     null = np.ones(count, np.bool_)
