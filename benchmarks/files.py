@@ -7,11 +7,14 @@ processes, start included, with the most memory each holds. The outputs are comp
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+os.environ.setdefault("MIMALLOC_PURGE_DELAY", "-1")  # as the command line does, for the floor too; read when Arrow is loaded
 
 import numpy as np
 import pyarrow as pa
@@ -118,7 +121,8 @@ def _amounts(data: Data, source: Path) -> list[pa.Table]:
 def floor(data: Data, source: Path, target: Path, amounts: Sequence[pa.Table]) -> None:
     """The same columns read and written by the same threads, nothing computed."""
     opened = files_in.opened(source, choices=data.work.version.model.choices)
-    fields = [pa.field(field.name, pa.decimal128(18, field.type.scale)) for field in amounts[0].schema]
+    absent = {name for batch in amounts for name in batch.column_names if batch.column(name).null_count}
+    fields = [pa.field(field.name, pa.decimal128(18, field.type.scale), field.name in absent) for field in amounts[0].schema]
     schema = pa.schema([*opened.schema, *fields])
 
     def work(rows: files_in.Rows) -> files_out.Encoded:

@@ -157,7 +157,7 @@ def _csv_batches(path: Path, encoding: str, head: list[str], schema: pa.Schema) 
     except UnicodeError:
         raise _not_encoded(path, encoding) from None
     except (OSError, pa.ArrowException) as error:
-        raise unread(path, error) from None
+        raise (_not_encoded(path, encoding) if "invalid UTF8" in str(error) else unread(path, error)) from None
     if found or not before:
         yield Rows(schema.empty_table(), before, tuple(found))
 

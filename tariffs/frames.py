@@ -46,7 +46,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """What is the same for every batch. ``columns`` are those of the result, as its readers find them; ``keep`` those of the input in it."""
+    """What is the same for every batch.
+
+    ``given`` are the columns read, ``keep`` those of them that are written; ``digits`` the most an amount can have, by column.
+    """
 
     version: TariffVersion
     period: Period | None
@@ -57,6 +60,7 @@ class _Job:
     shape: Shape
     given: pa.Schema
     keep: Sequence[str]
+    digits: Mapping[str, int]
     target: Path
     bad_target: Path
 
@@ -102,13 +106,15 @@ def rate_file(
     bad_target = target.with_name(f"{target.stem}.bad{target.suffix}")
     for path in (source, target):
         files_in.kind(path)
+    from tariffs.rate import digits
+
     taken = next((path for path in (target, bad_target) if _same_file(path, source)), None)
     if taken is not None:
         raise fail(TariffError, "file-same", path=taken)
     wanted = None if keep is None else {*keep, *_facts(version)}
     opened = files_in.opened(source, encoding=encoding, columns=wanted, choices=version.model.choices)
     kept = _kept(opened.schema, keep, source)
-    job = _Job(version, period, errors, workings, locale, engine, shape, opened.schema, kept, target, bad_target)
+    job = _Job(version, period, errors, workings, locale, engine, shape, opened.schema, kept, digits(version.model, workings=workings), target, bad_target)
     good, bad = Sink(target), Sink(bad_target)
     try:
         done = _run(job, opened.batches, good, bad, progress, threads)
@@ -145,10 +151,10 @@ def _kept(given: pa.Schema, keep: Sequence[str] | None, source: Path) -> Sequenc
 
 def _run(job: _Job, batches: Iterator[Rows], good: Sink, bad: Sink, progress: Callable[[int], object], threads: int | None) -> Outcome:
     """Every batch rated by some thread, and written in order by this one."""
-    from tariffs.rate import SHOWN, digits, processors
+    from tariffs.rate import SHOWN, processors
 
     rows, refused, told = 0, 0, list[Problem]()
-    totals = dict.fromkeys(digits(job.version.model, workings=job.workings), Decimal(0))
+    totals = dict.fromkeys(job.digits, Decimal(0))
     for done in in_order(partial(_rate_rows, job), batches, threads or processors()):
         rows += done.rows
         refused += done.refused
@@ -206,7 +212,7 @@ def _rate_rows(job: _Job, rows: Rows) -> _Done:
     bad, bad_schema = _apart(job, rows, refusals)
     return _Done(
         rows.count,
-        {name: _sum(amounts.column(name)) for name in amounts.column_names},
+        {name: _sum(amounts.column(name), job.digits[name]) for name in amounts.column_names},
         files_out.encoded(whole, schema, job.target),
         schema,
         None if bad is None or bad_schema is None else files_out.encoded(bad, bad_schema, job.bad_target),
@@ -236,22 +242,17 @@ def _numbers(rows: Rows) -> Sequence[int]:
     return [row for row in range(rows.before + 1, rows.before + rows.count + 1) if row not in among]
 
 
-def _sum(column: Any) -> Decimal:
-    """Exact however wide: Arrow's own sums wrap past 38 digits, and its sums of machine integers past 64 bits, without a word."""
+def _sum(column: Any, digits: int) -> Decimal:
+    """Exact however wide: Arrow's own sums wrap past 38 digits, and those of machine integers past 64 bits, without a word."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     kind = column.type
-    if kind.bit_width == 64:
+    if kind.bit_width == 64 and 10**digits * len(column) < 2**63:
         words: Any = pa.chunked_array([part.view(pa.int64()) for part in column.chunks], pa.int64())
-        span: Any = pc.min_max(words)
-        low, high = span["min"].as_py(), span["max"].as_py()
-        if low is None:
-            return Decimal(0)
-        if max(-low, high) * len(words) < 2**63:
-            summed: Any = pc.sum(words)
-            return EXACT.scaleb(Decimal(summed.as_py()), -kind.scale)
-    summed = pc.sum(column.cast(pa.decimal256(76, kind.scale)))
+        whole: Any = pc.sum(words)
+        return EXACT.scaleb(Decimal(whole.as_py() or 0), -kind.scale)
+    summed: Any = pc.sum(column.cast(pa.decimal256(76, kind.scale)))
     return summed.as_py() or Decimal(0)
 
 
@@ -271,19 +272,20 @@ def _result(job: _Job, given: pa.Table, amounts: pa.Table, refusals: Mapping[int
         lines = {charge.full_name for charge in job.version.model.charges if job.workings or charge.kind == "line"}
         chosen = amounts.select([name for name in amounts.column_names if name in lines])
         whole = as_long(kept, chosen, common([field.type for field in chosen.schema]))
-        return whole, schema.append(pa.field(CHARGE, pa.string())).append(pa.field(AMOUNT, _public(whole.schema.field(AMOUNT).type)))
+        return whole, schema.append(pa.field(CHARGE, pa.string(), nullable=False)).append(_public(whole.schema.field(AMOUNT), always=True))
     _not_taken(amounts.column_names, kept)
+    always = {"total", *(charge.full_name for charge in job.version.model.charges if charge.when is None)}
     for name in amounts.column_names:
         kept = kept.append_column(name, amounts.column(name))
-        schema = schema.append(pa.field(name, _public(amounts.schema.field(name).type)))
+        schema = schema.append(_public(amounts.schema.field(name), always=name in always))
     return kept, schema
 
 
-def _public(kind: Any) -> Any:
-    """A decimal type that every reader knows; stored alike."""
+def _public(field: Any, *, always: bool) -> Any:
+    """A decimal type that every reader knows, stored alike; a charge that ``always`` applies has no nulls, which is said, and saves writing where they are."""
     import pyarrow as pa
 
-    return pa.decimal128(18, kind.scale) if kind.bit_width == 64 else kind
+    return pa.field(field.name, pa.decimal128(18, field.type.scale) if field.type.bit_width == 64 else field.type, nullable=not always)
 
 
 def _not_taken(names: Iterable[str], kept: pa.Table) -> None:

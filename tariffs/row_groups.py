@@ -22,6 +22,7 @@ _NUMBERS = (4, 5, 6)
 # Field ids of parquet.thrift.
 _SCHEMA, _ROWS, _ROW_GROUPS = 2, 3, 4  # of FileMetaData
 _COLUMNS, _GROUP_OFFSET, _ORDINAL = 1, 5, 7  # of RowGroup
+_LAST_STORED = 5  # of SchemaElement: type, its length, repetition, name, children
 _CHUNK_META, _CHUNK_OFFSETS = 3, (2, 4, 6)  # of ColumnChunk
 _META_OFFSETS = (9, 10, 11, 14)  # of ColumnMetaData: data, index and dictionary pages, Bloom filter
 
@@ -44,10 +45,10 @@ def taken_apart(file: memoryview) -> Piece:
 
 
 def footer(model: Piece, pieces: Iterable[tuple[int, _Struct]]) -> bytes:
-    """The end of a file with the columns of ``model``; ``pieces`` are the footers in order, and where in the file each body begins."""
-    schema, groups, rows = _field(model.footer, _SCHEMA), list[_Struct](), 0
+    """The end of a file with the columns of ``model``, stored alike in all; ``pieces`` are the footers in order, and where in the file each body begins."""
+    stored, groups, rows = _stored(model.footer), list[_Struct](), 0
     for start, piece in pieces:
-        assert _field(piece, _SCHEMA) == schema, "pieces of a file have the same columns"
+        assert _stored(piece) == stored, "pieces of a file have the same columns"
         rows += _field(piece, _ROWS)
         groups.extend(_moved_group(group, start - len(MAGIC)) for group in _field(piece, _ROW_GROUPS)[1])
     whole = [(i, kind, {_ROWS: rows, _ROW_GROUPS: (_STRUCT, groups)}.get(i, value)) for i, kind, value in model.footer]
@@ -58,6 +59,11 @@ def footer(model: Piece, pieces: Iterable[tuple[int, _Struct]]) -> bytes:
 
 def _field(struct: _Struct, wanted: int) -> Any:
     return next(value for i, _, value in struct if i == wanted)
+
+
+def _stored(footer: _Struct) -> list[_Struct]:
+    """The columns by what their pages hold; what a number means (an integer, a decimal) is not in the pages."""
+    return [[field for field in element if field[0] <= _LAST_STORED] for element in _field(footer, _SCHEMA)[1]]
 
 
 def _moved_group(group: _Struct, by: int) -> _Struct:
