@@ -16,6 +16,7 @@ from statistics import median
 
 PACKAGES = ("numpy", "pyarrow", "pandas", "polars", "duckdb", "chdb", "openfisca-core", "numba", "llvmlite", "nrel-pysam", "dask", "ray", "pyspark")
 
+SOON = 1.0  # seconds
 #: Run by a small process of its own: Linux hands a parent's peak on to the child it starts, and a benchmark's own is large.
 _WATCH = """
 import json, os, resource, subprocess, sys, time
@@ -35,15 +36,24 @@ class Process:
 
 
 def timed(ways: Mapping[str, Callable[[], object]], repeat: int) -> dict[str, float]:
-    """The median of warm runs of each way, in seconds; the ways take turns, so that a busy machine is busy for all."""
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(repeat + 1):
+    """The median of warm runs of each way, in seconds; the ways take turns, so that a busy machine is busy for all.
+
+    Before each timed run a way that takes less than ``SOON`` runs once untimed: in the turns of the others the system took its memory
+    back and its caches were filled with theirs, and a warm run is what is measured.
+    """
+    spent: dict[str, list[float]] = {name: [_seconds(way)] for name, way in ways.items()}
+    for _ in range(repeat):
         for name, way in ways.items():
-            begin = time.perf_counter()
-            way()
-            if turn:
-                spent[name].append(time.perf_counter() - begin)
-    return {name: median(times) for name, times in spent.items()}
+            if spent[name][-1] < SOON:
+                way()
+            spent[name].append(_seconds(way))
+    return {name: median(times[1:]) for name, times in spent.items()}
+
+
+def _seconds(way: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    way()
+    return time.perf_counter() - begin
 
 
 def cold(commands: Mapping[str, Sequence[str]], repeat: int) -> dict[str, Process]:
