@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from billing_service import cli_keys, problems, runs, screens
+from billing_service import cli_keys, cli_runs, problems, runs, screens, working
 from billing_service import review as reviews
 from billing_service.door import (
     LOCALE,
@@ -40,8 +40,8 @@ from billing_service.store import runs as store
 from billing_service.store.connect import Engine
 from tariffs.messages import label
 
-_EVERY = (*store.OPEN, "issued", "empty", "cancelled")
-_WITH_DOCUMENTS = ("issued", *store.OPEN)
+_EVERY = store.EVERY
+_WITH_DOCUMENTS = ("issued", "issuing", *store.OPEN)
 
 
 app = typer.Typer(help=help_of("billing"), no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -149,6 +149,8 @@ def run(
     start: Annotated[str, typer.Option("--from", help=help_of("from"), show_default=False)] = "",
     end: Annotated[str, typer.Option("--to", help=help_of("to"), show_default=False)] = "",
     known: Annotated[str, typer.Option("--known", help=help_of("known"), show_default=False)] = "",
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help=help_of("workers"))] = 1,
+    chunk: Annotated[int, typer.Option("--chunk", min=1, max=runs.MOST, help=help_of("chunk"))] = runs.CHUNK,
     db: Db = "",
     rules: Rules = None,
     user: As = "",
@@ -159,7 +161,7 @@ def run(
     span = period_of(period, start, end, locale)
     day = day_of(known, "--known", locale) if known else None
     with door(settings, as_json) as (engine, out), shown_progress(locale) as progress:
-        outcome = runs.start_run(engine, settings, span, day, runs.clock(), progress)
+        outcome = working.start_run(engine, settings, span, day, runs.clock(), progress, size=chunk, workers=workers)
         if as_json:
             show({name: getattr(outcome, name) for name in outcome.__slots__})
         else:
@@ -227,7 +229,7 @@ def approve(run: Run = "", db: Db = "", user: As = "", as_json: Json = False, lo
 
 @app.command(help=help_of("issue"))
 def issue(run: Run = "", db: Db = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    _step(runs.issue, "say.issued", run, settings_of(db, None, user, locale), as_json)
+    _step(working.issue, "say.issued", run, settings_of(db, None, user, locale), as_json)
 
 
 @app.command(help=help_of("cancel"))
@@ -311,6 +313,7 @@ def serve(
 
 
 app.add_typer(cli_keys.app, name="key")
+app.add_typer(cli_runs.app)
 
 
 def main() -> None:

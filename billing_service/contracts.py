@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
 from billing_service.problems import problem, sentence
 from billing_service.terms import Parked, Period, Records, Terms, park
+from tariffs.errors import Problem
 
 
 def in_force(rows: Iterable[Any], period: Period) -> tuple[list[Terms], list[Parked]]:
@@ -29,6 +31,40 @@ def in_force(rows: Iterable[Any], period: Period) -> tuple[list[Terms], list[Par
         else:
             found.append(_terms(row))
     return _without_twins(found, parked)
+
+
+def with_reliefs(terms: Sequence[Terms], reliefs: Iterable[Any], period: Period) -> tuple[list[Terms], list[Parked]]:
+    """Terms with the facts of the entitlements that hold for them laid over their own.
+
+    A relief that begins or ends inside the period would have to split it, and two that say different things about one fact
+    leave open which counts: such contracts wait.
+    """
+    by_account: dict[str, list[Any]] = {}
+    for one in reliefs:
+        by_account.setdefault(one.account, []).append(one)
+    found: list[Terms] = []
+    parked: list[Parked] = []
+    for term in terms:
+        own = [one for one in by_account.get(term.account, ()) if one.contract in ("", term.contract) and one.tariff in ("", term.tariff)]
+        wrong = _relief_problem(own, period)
+        if wrong is not None:
+            parked.append(park(term, wrong))
+            continue
+        found.append(replace(term, facts={**term.facts, **{name: value for one in own for name, value in json.loads(one.facts).items()}}) if own else term)
+    return found, parked
+
+
+def _relief_problem(own: Sequence[Any], period: Period) -> Problem | None:
+    said: dict[str, tuple[str, Any]] = {}
+    for one in own:
+        begins = one._mapping["from"]
+        if begins > period[0] or (one.to is not None and one.to < period[1]):
+            return problem("relief-part-period", relief=one.id, start=begins, end=one.to or "…", period_start=period[0], period_end=period[1])
+        for name, value in json.loads(one.facts).items():
+            other, before = said.setdefault(name, (one.id, value))
+            if before != value:
+                return problem("relief-twice", name=name, first=other, second=one.id)
+    return None
 
 
 def without_overlap(terms: Sequence[Terms], claimed: Iterable[Any], period: Period) -> tuple[list[Terms], list[Parked]]:

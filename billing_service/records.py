@@ -19,17 +19,17 @@ _DAYS = ("start", "end", "known")
 _ORDER = ("id", "account", "point", "measure", "start", "end", "value", "unit", "quality", "replaces", "known", "below")
 
 
-def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[TariffVersion], account: str = "") -> Records:
-    """The period's records, of one account where it is named; with them every record they could overlap, correct or be corrected by, and earlier readings
+def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[TariffVersion], among: ledger.Among = ledger.EVERYBODY) -> Records:
+    """The period's records of these accounts; with them every record they could overlap, correct or be corrected by, and earlier readings
     where a tariff asks for the previous one. Which of them count is the library's business.
     """
     start, end = period
-    found = {row.id: row for row in ledger.usage_touching(conn, utility, start, end, account)}
+    found = {row.id: row for row in ledger.usage_touching(conn, utility, start, end, among)}
     inputs = [item.collect for version in loaded for item in measured(version.model) if item.collect]
     previous = {how.measure for how in inputs if "previous" in (how.how, how.evidence.fill)}
     if previous:
-        found |= {row.id: row for row in ledger.usage_before(conn, utility, start, previous, account)}
-    _with_corrections(conn, utility, found)
+        found |= {row.id: row for row in ledger.usage_before(conn, utility, start, previous, among)}
+    _with_corrections(conn, utility, found, among)
     rows = sorted(found.values(), key=lambda row: (row.account, row.measure, row.start, row.end, row.id))
     columns: dict[str, Any] = {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _TEXTS}
     columns |= {name: pa.array([getattr(row, name) for row in rows], pa.date32()) for name in _DAYS}
@@ -38,13 +38,13 @@ def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[Tari
     return Records(pa.table({name: columns[name] for name in _ORDER}), {row.id: (row.file, row.line) for row in rows})
 
 
-def _with_corrections(conn: Connection, utility: str, found: dict[str, Any]) -> None:
+def _with_corrections(conn: Connection, utility: str, found: dict[str, Any], among: ledger.Among) -> None:
     """Follow ``replaces`` both ways until nothing new comes: a correction may lie in another period than what it corrects."""
-    corrections = ledger.usage_replacing(conn, utility)
+    corrections = ledger.usage_replacing(conn, utility, among)
     while True:
         wanted = {row.replaces for row in found.values() if row.replaces} - found.keys()
         more = {row.id: row for row in corrections if row.replaces in found and row.id not in found}
-        more |= {row.id: row for row in ledger.usage_by_id(conn, utility, wanted)}
+        more |= {row.id: row for row in ledger.usage_by_id(conn, utility, wanted, among)}
         if not more:
             return
         found |= more

@@ -9,7 +9,7 @@ from typing import Any
 
 from billing_service.documents.invoice import money
 from billing_service.problems import stored
-from billing_service.store import documents, ledger, runs
+from billing_service.store import documents, holds, ledger, runs
 from billing_service.store.connect import Connection, Row
 
 LARGEST = 5
@@ -30,27 +30,24 @@ class Review:
     zero: int
     differences: Sequence[Row[Any]]
     exceptions: Sequence[Row[Any]]
+    holds: Sequence[Row[Any]]
 
 
 def look(conn: Connection, utility: str, run: Row[Any]) -> Review:
     """Everything about one run."""
-    found = documents.of_run(conn, utility, run.id)
-    keys = sorted({(row.kind, row.direction, row.currency) for row in found})
-    sums = []
-    for key in keys:
-        mine = [row for row in found if (row.kind, row.direction, row.currency) == key]
-        sums.append((*key, len(mine), sum(row.total for row in mine)))
+    sums = documents.sums(conn, utility, run.id)
     return Review(
         run=run,
         accounts=ledger.count_accounts(conn, utility),
-        billed=len({row.account for row in found}),
+        billed=documents.count_billed(conn, utility, run.id),
         counts=json.loads(run.counts),
         totals=documents.totals(conn, utility, run.id),
-        sums=sums,
-        largest=sorted(found, key=lambda row: (-abs(row.total), row.account))[:LARGEST],
-        zero=sum(not row.total for row in found),
-        differences=[row for row in found if row.kind == "difference"],
+        sums=[(row.kind, row.direction, row.currency, row._mapping["count"], row.total) for row in sums],
+        largest=documents.largest(conn, utility, run.id, LARGEST),
+        zero=sum(row.zero for row in sums),
+        differences=documents.differences(conn, utility, run.id),
         exceptions=runs.exceptions_of(conn, utility, run.id),
+        holds=holds.of_run(conn, utility, run.id),
     )
 
 
@@ -71,6 +68,7 @@ def as_json(review: Review, locale: str) -> dict[str, Any]:
         "zero": review.zero,
         "differences": [{"account": row.account, "total": money(row.total), "currency": row.currency} for row in review.differences],
         "exceptions": [exception_json(row, locale) for row in review.exceptions],
+        "holds": [hold_json(row, locale) for row in review.holds],
     }
 
 
@@ -86,6 +84,13 @@ def exception_json(row: Row[Any], locale: str) -> dict[str, Any]:
     """One exception with its reason in the reader's language and its place."""
     found = {"account": row.account, "contract": row.contract, "tariff": row.tariff, "code": row.code}
     return found | {"reason": stored(row.code, json.loads(row.values), row.reason, locale), "file": row.file, "line": row.line}
+
+
+def hold_json(row: Row[Any], locale: str) -> dict[str, Any]:
+    """Why a bill is or was held, in the reader's language, and what a person decided."""
+    found = {"document": row.document, "account": row.account, "total": money(row.total), "currency": row.currency, "rule": row.rule, "state": row.state}
+    reason = stored(f"hold-{row.rule}", json.loads(row.values), row.reason, locale)
+    return found | {"reason": reason, "by": row.by, "at": row.at.isoformat() if row.at else None, "note": row.note}
 
 
 def total_cells(row: Row[Any]) -> list[Any]:

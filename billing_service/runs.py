@@ -1,31 +1,30 @@
-"""The use cases of a month: run, review, approve, issue, cancel. Each is one transaction, committed before any answer."""
+"""The use cases of a month: run, review, approve, issue, cancel. A run is begun in one transaction and worked in chunks (``working``)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from billing_service import contracts, rating
-from billing_service.billing import Batch, bill, number, series_of
-from billing_service.measured import measures
+from billing_service import holds, issuing
+from billing_service.chunk import Progress, Scope, bill_chunk
+from billing_service.fixed import from_row, keep_version, usable
 from billing_service.problems import Refused, problem, refused
-from billing_service.rating import Rated
-from billing_service.records import gather
 from billing_service.settings import Settings
-from billing_service.staged import SETTLED, reads_issued
-from billing_service.store import documents, ledger, versions
+from billing_service.store import documents, events, ledger, versions
+from billing_service.store import holds as held
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection, Engine, Row, reading, writing
-from billing_service.terms import Parked, Period, Terms, park
-from tariffs import NotFoundError, TariffError, TariffVersion, UsageRecord, load
-from tariffs.errors import Problem
-from tariffs.units import named
+from billing_service.terms import Period
+from tariffs import TariffError, TariffVersion, load
 
-Progress = Callable[[str, int, int], None]
+#: Accounts a chunk: large enough for columns to pay, small enough to lose little by a kill and to keep others waiting but a moment.
+CHUNK = 2_000
+MOST = 20_000
+COUNTS = ("contracts", "unchanged", "waiting", "invoices", "differences", "accounts", "parked", "held")
+_REVIEWED = ("draft", "reviewed", "approved")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,182 +39,86 @@ class Outcome:
     waiting: int
     contracts: int
     accounts: int
+    held: int = 0
 
 
-def start_run(db: Engine, settings: Settings, period: Period, known: date | None, now: datetime, progress: Progress) -> Outcome:
-    """Bill a period: invoices for what was never billed, differences for what was and has changed, the rest parked with its reason."""
-    with writing(db, settings.utility) as conn:
-        return run_in(conn, settings, period, known, now, progress)
-
-
-Due = Callable[[Mapping[str, TariffVersion], Sequence[Terms], Period], tuple[dict[str, TariffVersion], list[Terms]]]
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """A run over one account; ``due`` keeps what it is about of the account's tariffs and contracts."""
-
-    account: str
-    due: Due
-
-
-def run_in(conn: Connection, settings: Settings, period: Period, known: date | None, now: datetime, progress: Progress, scope: Scope | None = None) -> Outcome:
-    """A run inside a transaction: over everybody, or over one account."""
-    utility, (start, end) = settings.utility, period
-    claimed = store.claimed(conn, utility, start, end)
-    rows = [row for row in ledger.contracts_of(conn, utility, start, end, known) if scope is None or row.account == scope.account]
-    terms, parked = contracts.in_force(rows, period)
-    if scope is None:
-        terms, overlapping = contracts.without_overlap(terms, claimed, period)
-        parked += overlapping
-    loaded, unusable = _versions(conn, settings, terms, period, known)
-    parked += unusable
-    read, all_terms = {tariff: measures(version) for tariff, version in loaded.items()}, terms
-    if scope is not None:
-        loaded, terms = scope.due(loaded, terms, period)
-        terms, overlapping = contracts.without_overlap(terms, claimed, period)
-        parked += overlapping
-    records = gather(conn, utility, period, loaded.values(), scope.account if scope else "")
-    if any(reads_issued(version) for version in loaded.values()):
-        records = replace(records, settled=_settled(conn, utility, period, {one.account for one in terms}))
-    by_tariff: dict[str, list[Terms]] = {}
-    for one in terms:
-        by_tariff.setdefault(one.tariff, []).append(one)
-    parts = []
-    for done, (tariff, version) in enumerate(loaded.items()):
-        progress(tariff, done, len(loaded))
-        found: Rated = rating.rate(version, by_tariff[tariff], records, period, known)
-        parts += found.parts
-        parked += found.parked
-    parked += contracts.unread(records, all_terms, parked, read, period)
-    issued = documents.issued(conn, utility, start, end)
-    if scope is not None:
-        issued = {key: one for key, one in issued.items() if key[0] == scope.account and key[1] in loaded}
-    waiting = {(row.account, row.tariff) for row in claimed if row.state in store.OPEN and (row.period_start, row.period_end) == period}
-    waiting |= documents.drafted(conn, utility, start, end)
-    run = f"{period_name(period)}-{store.count_in_period(conn, utility, start, end) + 1}"
-    batch = bill(utility, run, parts, issued, waiting, {(one.account, one.tariff) for one in parked})
-    progress("store", len(loaded), len(loaded))
-    return _keep(conn, settings, run, period, known, now, batch, parked, loaded, len(terms))
-
-
-def _settled(conn: Connection, utility: str, period: Period, accounts: Collection[str]) -> dict[str, list[UsageRecord]]:
-    """What was issued to each account for periods inside this one, as records of the measure ``settled``."""
-    return {
-        account: [
-            UsageRecord(row.id, account, SETTLED, row.period_start, row.period_end, row.total, named(row.currency), point=row.id)
-            for row in documents.payable_to(conn, utility, account, *period)
-            if row.state in documents.ISSUED and (row.period_start, row.period_end) != period and period[0] <= row.period_start and row.period_end <= period[1]
-        ]
-        for account in accounts
-    }
-
-
-def _keep(
+def begin_in(
     conn: Connection,
     settings: Settings,
-    run: str,
     period: Period,
     known: date | None,
     now: datetime,
-    batch: Batch,
-    parked: Sequence[Parked],
-    loaded: dict[str, TariffVersion],
-    considered: int,
-) -> Outcome:
+    *,
+    size: int = CHUNK,
+    keep: bool = False,
+    scope: Scope | None = None,
+) -> str:
+    """Begin a run: its id, with everything fixed that it will bill by. One that was begun for the same and killed goes on.
+
+    ``keep``: it stays also where it gives nothing, because somebody was told its id. Refused: another run over days of this period is in work.
+    """
     utility, (start, end) = settings.utility, period
-    invoices = sum(draft.kind == "invoice" for draft in batch.drafts)
-    differences = len(batch.drafts) - invoices
-    accounts = len({draft.account for draft in batch.drafts})
-    empty = not batch.drafts
-    counts = {"contracts": considered, "unchanged": batch.unchanged, "waiting": batch.waiting}
-    if empty and not parked:
-        return Outcome("", 0, 0, 0, batch.unchanged, batch.waiting, considered, 0)
-    state = "empty" if empty else "draft"
-    kind = "empty" if empty else "regular" if invoices else "correction"
-    store.add(
-        conn,
-        utility,
-        id=run,
-        period_start=start,
-        period_end=end,
-        kind=kind,
-        state=state,
-        as_of=now,
-        known=known,
-        created_by=settings.user,
-        counts=json.dumps(counts),
-    )
+    other = store.working(conn, utility, start, end)
+    if other is not None:
+        if scope is None and (other.period_start, other.period_end, other.known) == (start, end, known):
+            return str(other.id)
+        raise Refused([problem("run-in-work", run=other.id, start=other.period_start, end=other.period_end)], "conflict")
+    among = ledger.one_account(scope.account) if scope else ledger.EVERYBODY
+    loaded, failed = usable(conn, settings, ledger.tariffs_of(conn, utility, start, end, known, among), start, known)
     for version in loaded.values():
         keep_version(conn, utility, version)
-    documents.add(conn, utility, run, start, end, batch.drafts)
-    store.claim(conn, utility, run, start, end, batch.first_time)
-    ordered = sorted(parked, key=lambda one: (one.code, one.tariff, one.account, one.file, one.line))
-    store.add_exceptions(conn, utility, run, (_exception_row(one) for one in ordered))
-    return Outcome(run, invoices, differences, len(parked), batch.unchanged, batch.waiting, considered, accounts)
+    options = {
+        "imports": ledger.last_import(conn, utility),
+        "chunk": size,
+        "keep": keep,
+        "holds": {} if scope else holds.rules_of(conn, utility),
+        "versions": [version.digest for version in loaded.values()],
+        "failed": {tariff: {"code": one.code, "values": dict(one.values)} for tariff, one in failed.items()},
+    }
+    run = f"{period_name(period)}-{store.count_in_period(conn, utility, start, end) + 1}"
+    fixed = {"id": run, "period_start": start, "period_end": end, "kind": "regular", "state": "running", "as_of": now, "known": known}
+    text = json.dumps(options, sort_keys=True, ensure_ascii=False)
+    store.add(conn, utility, **fixed, created_by=settings.user, counts="{}", options=text)
+    if scope:
+        store.add_chunks(conn, utility, run, [(1, scope.account, scope.account)])
+    else:
+        store.plan(conn, utility, run, size)
+    return run
 
 
-def _versions(
-    conn: Connection, settings: Settings, terms: Sequence[Terms], period: Period, known: date | None
-) -> tuple[dict[str, TariffVersion], list[Parked]]:
-    """The version of each tariff in force as the period starts. A tariff unknown or not in force parks its contracts;
-    a file that does not check, or a version neither published nor adopted, refuses the run as a whole.
-    """
-    adopted = versions.adopted_digests(conn, settings.utility)
-    loaded: dict[str, TariffVersion] = {}
-    failed: dict[str, Problem] = {}
-    refusals: list[Problem] = []
-    for tariff in sorted({one.tariff for one in terms}):
-        try:
-            version = load(tariff, on=period[0], known=known, rules=settings.roots)
-        except NotFoundError as error:
-            failed[tariff] = error.problems[0]
-            continue
-        except TariffError as error:
-            refusals += error.problems
-            continue
-        wrong = _gate(conn, settings.utility, version, adopted)
-        if wrong is not None:
-            refusals.append(wrong)
-        elif not version.billable:
-            failed[tariff] = problem("version-not-billable", version=version.model.name)
-        else:
-            loaded[tariff] = version
-    if refusals:
-        raise Refused(refusals)
-    return loaded, [park(one, failed[one.tariff]) for one in terms if one.tariff in failed]
+def run_in(conn: Connection, settings: Settings, period: Period, known: date | None, now: datetime, progress: Progress, scope: Scope) -> Outcome:
+    """A run over one account, begun, billed and finished inside one transaction."""
+    run = begin_in(conn, settings, period, known, now, scope=scope)
+    row = store.get(conn, settings.utility, run)
+    assert row is not None, "it was just begun"
+    progress(run, 0, 1)
+    counts = bill_chunk(conn, settings.utility, from_row(conn, settings.utility, row), 1, scope.account, scope.account, scope)
+    store.change_chunk(conn, settings.utility, run, 1, state="done", counts=json.dumps(counts, sort_keys=True))
+    return finish(conn, settings.utility, row)
 
 
-def _gate(conn: Connection, utility: str, version: TariffVersion, adopted: dict[str, Row[Any]]) -> Problem | None:
-    """Government-set pricing as software: what is neither published nor adopted by this utility bills nobody; a draft never does."""
-    said = {"version": version.model.name, "status": version.status, "tariff": version.id, "effective": version.effective}
-    if version.status == "draft":
-        return problem("version-draft", **said)
-    if version.status == "published" or version.digest in adopted:
-        return None
-    other = versions.adopted_other_text(conn, utility, version.id, version.effective, version.revision)
-    if other:
-        return problem("version-changed", digest=version.digest[:12], adopted=other[:12], **said)
-    return problem("version-not-adopted", **said)
+def finish(conn: Connection, utility: str, row: Row[Any]) -> Outcome:
+    """Close a run whose chunks are all billed: it becomes a draft; one that gave nothing goes, unless somebody knows its id."""
+    outcome = outcome_of(conn, utility, row.id)
+    drafts = outcome.invoices + outcome.differences
+    keep = json.loads(row.options)["keep"]
+    if not drafts and not outcome.parked and not keep:
+        store.remove(conn, utility, row.id)
+        return Outcome("", **{name: getattr(outcome, name) for name in COUNTS})
+    state = "draft" if drafts else "empty"
+    kind = "empty" if not drafts else "regular" if outcome.invoices else "correction"
+    counts = {name: getattr(outcome, name) for name in ("contracts", "unchanged", "waiting")}
+    store.change(conn, utility, row.id, state=state, kind=kind, counts=json.dumps(counts))
+    told = {name: getattr(outcome, name) for name in COUNTS}
+    period = {"start": row.period_start, "end": row.period_end, "known": row.known}
+    events.append(conn, utility, row.as_of, row.created_by, "run.created", row.id, {**period, "state": state, **told})
+    return outcome
 
 
-def keep_version(conn: Connection, utility: str, version: TariffVersion) -> None:
-    """Keep the version's text, once."""
-    model = version.model
-    versions.keep(
-        conn,
-        utility,
-        digest=model.digest,
-        tariff=model.tariff,
-        effective=model.effective,
-        revision=model.revision,
-        known=model.known,
-        end=model.end,
-        language=model.language,
-        status=model.status,
-        title=json.dumps(dict(model.title), ensure_ascii=False),
-        content=model.content,
-    )
+def outcome_of(conn: Connection, utility: str, run: str) -> Outcome:
+    """What the chunks of a run came to, so far."""
+    found = [json.loads(chunk.counts) for chunk in store.chunks_of(conn, utility, run)]
+    return Outcome(run, **{name: sum(one.get(name, 0) for one in found) for name in COUNTS})
 
 
 def adopt(db: Engine, settings: Settings, tariff: str, on: date, document: str, now: datetime) -> tuple[TariffVersion, bool]:
@@ -239,60 +142,76 @@ def adopt(db: Engine, settings: Settings, tariff: str, on: date, document: str, 
 def review(db: Engine, settings: Settings, run: str, now: datetime) -> str:
     """Mark a draft run as reviewed; one already past that stays as it is. Its id."""
     with writing(db, settings.utility) as conn:
-        found = pick(conn, settings.utility, run, (*store.OPEN, "issued", "empty", "cancelled") if run else store.OPEN)
-        if found.state == "draft":
-            store.change(conn, settings.utility, found.id, state="reviewed", reviewed_by=settings.user, reviewed_at=now)
-        return str(found.id)
+        return review_in(conn, settings, run, now)
+
+
+def review_in(conn: Connection, settings: Settings, run: str, now: datetime) -> str:
+    """``review`` inside a transaction."""
+    found = pick(conn, settings.utility, run, store.EVERY if run else _REVIEWED)
+    if found.state == "draft":
+        store.change(conn, settings.utility, found.id, state="reviewed", reviewed_by=settings.user, reviewed_at=now)
+        events.append(conn, settings.utility, now, settings.user, "run.reviewed", found.id, {})
+    return str(found.id)
 
 
 def approve(db: Engine, settings: Settings, run: str, now: datetime) -> str:
-    """Four eyes: who created the run may not approve it, unless the office is set to one person."""
+    """Four eyes: who created the run may not approve it, unless the office is set to one person. Nor while a bill is held."""
     with writing(db, settings.utility) as conn:
-        found = _in_state(conn, settings.utility, run, "reviewed", "approve")
-        if found.created_by == settings.user and not settings.one_person:
-            raise refused("same-person", user=settings.user, run=found.id)
-        store.change(conn, settings.utility, found.id, state="approved", approved_by=settings.user, approved_at=now)
-        return str(found.id)
+        return approve_in(conn, settings, run, now)
 
 
-def issue(db: Engine, settings: Settings, run: str, now: datetime) -> str:
-    """Number every document that is not over zero, without gaps, in the order of accounts, and close the run."""
+def approve_in(conn: Connection, settings: Settings, run: str, now: datetime) -> str:
+    """``approve`` inside a transaction."""
+    found = _in_state(conn, settings.utility, run, ("reviewed",), "approve")
+    if found.created_by == settings.user and not settings.one_person:
+        raise refused("same-person", user=settings.user, run=found.id)
+    waiting = held.count_held(conn, settings.utility, found.id)
+    if waiting:
+        raise refused("bills-held", count=waiting, run=found.id)
+    store.change(conn, settings.utility, found.id, state="approved", approved_by=settings.user, approved_at=now)
+    events.append(conn, settings.utility, now, settings.user, "run.approved", found.id, {})
+    return str(found.id)
+
+
+def begin_issue(db: Engine, settings: Settings, run: str, now: datetime) -> str:
+    """Take the run's numbers, so that its documents can be issued chunk by chunk; one that was begun and killed goes on. Its id."""
     with writing(db, settings.utility) as conn:
-        found = _in_state(conn, settings.utility, run, "approved", "issue")
-        year = now.astimezone(ZoneInfo(settings.timezone)).year
-        numbers: list[tuple[str, str, str]] = []
-        zeros: list[str] = []
-        by_series: dict[str, list[str]] = {}
-        for row in documents.of_run(conn, settings.utility, found.id):
-            if row.total:
-                by_series.setdefault(series_of(row.kind, row.direction), []).append(row.id)
-            else:
-                zeros.append(row.id)
-        for kind, ids in by_series.items():
-            first = documents.reserve(conn, settings.utility, kind, year, len(ids))
-            numbers += [(one, kind, number(kind, year, first + rank)) for rank, one in enumerate(ids)]
-        documents.issue(conn, settings.utility, found.id, numbers, zeros, now)
-        store.change(conn, settings.utility, found.id, state="issued", issued_by=settings.user, issued_at=now)
-        return str(found.id)
+        return begin_issue_in(conn, settings, run, now)
+
+
+def begin_issue_in(conn: Connection, settings: Settings, run: str, now: datetime) -> str:
+    """``begin_issue`` inside a transaction."""
+    found = _in_state(conn, settings.utility, run, ("approved", "issuing"), "issue")
+    if found.state == "approved":
+        issuing.begin(conn, settings, found, now)
+    return str(found.id)
 
 
 def cancel(db: Engine, settings: Settings, run: str, now: datetime) -> str:
-    """Take back a run that is not issued; its contracts can be billed again."""
+    """Take back a run that is not being issued; its contracts can be billed again."""
     with writing(db, settings.utility) as conn:
-        found = pick(conn, settings.utility, run, store.OPEN)
-        if found.state not in store.OPEN:
-            raise refused("wrong-state", run=found.id, state=found.state, action="cancel", needed=", ".join(store.OPEN))
-        store.release(conn, settings.utility, found.id)
-        documents.cancel(conn, settings.utility, found.id)
-        store.change(conn, settings.utility, found.id, state="cancelled", cancelled_by=settings.user, cancelled_at=now)
-        return str(found.id)
+        return cancel_in(conn, settings, run, now)
+
+
+def cancel_in(conn: Connection, settings: Settings, run: str, now: datetime) -> str:
+    """``cancel`` inside a transaction; it waits for workers inside a chunk, and they find the run cancelled."""
+    found = pick(conn, settings.utility, run, store.OPEN)
+    store.hold_chunks(conn, settings.utility, found.id)
+    found = pick(conn, settings.utility, found.id, store.OPEN)
+    if found.state not in store.OPEN:
+        raise refused("wrong-state", run=found.id, state=found.state, action="cancel", needed=", ".join(store.OPEN))
+    store.release(conn, settings.utility, found.id)
+    documents.cancel(conn, settings.utility, found.id)
+    store.change(conn, settings.utility, found.id, state="cancelled", cancelled_by=settings.user, cancelled_at=now)
+    events.append(conn, settings.utility, now, settings.user, "run.cancelled", found.id, {})
+    return str(found.id)
 
 
 def pick(conn: Connection, utility: str, run: str, states: Sequence[str]) -> Row[Any]:
     """The run that was named, or the latest in one of ``states``."""
     found = store.get(conn, utility, run) if run else store.latest(conn, utility, states)
     if found is None:
-        raise refused("no-such-run", run=run) if run else refused("no-run", states=", ".join(states))
+        raise Refused([problem("no-such-run", run=run)], "not-found") if run else refused("no-run", states=", ".join(states))
     return found
 
 
@@ -302,12 +221,12 @@ def run_of(db: Engine, utility: str, run: str, states: Sequence[str]) -> Row[Any
         return pick(conn, utility, run, states)
 
 
-def _in_state(conn: Connection, utility: str, run: str, state: str, action: str) -> Row[Any]:
-    found = store.get(conn, utility, run) if run else store.latest(conn, utility, [state]) or store.latest(conn, utility, store.OPEN)
+def _in_state(conn: Connection, utility: str, run: str, states: Sequence[str], action: str) -> Row[Any]:
+    found = store.get(conn, utility, run) if run else store.latest(conn, utility, states) or store.latest(conn, utility, store.OPEN)
     if found is None:
-        raise refused("no-such-run", run=run) if run else refused("no-run", states=state)
-    if found.state != state:
-        raise refused("wrong-state", run=found.id, state=found.state, action=action, needed=state)
+        raise Refused([problem("no-such-run", run=run)], "not-found") if run else refused("no-run", states=states[0])
+    if found.state not in states:
+        raise refused("wrong-state", run=found.id, state=found.state, action=action, needed=states[0])
     return found
 
 
@@ -323,16 +242,3 @@ def period_name(period: Period) -> str:
 def clock() -> datetime:
     """The moment, in UTC: read once at the edge of a use case."""
     return datetime.now(UTC)
-
-
-def _exception_row(one: Parked) -> dict[str, Any]:
-    return {
-        "account": one.account,
-        "contract": one.contract,
-        "tariff": one.tariff,
-        "code": one.code,
-        "values": json.dumps(dict(one.values), ensure_ascii=False),
-        "reason": one.reason,
-        "file": one.file,
-        "line": one.line,
-    }

@@ -154,6 +154,7 @@ def reviewed(out: Console, review: Review, locale: str, limit: int) -> None:
     ]
     table(out, ("kind", "tariff", "class", "line_kind", "accounts", "currency", "amount"), totals, locale)
     _odd(out, review, locale)
+    _held(out, review, locale)
     _exceptions(out, review, locale, limit)
     _next(out, review, locale)
 
@@ -179,6 +180,18 @@ def _odd(out: Console, review: Review, locale: str) -> None:
             tell(out, "say.more", locale, count=len(review.differences) - SHOWN)
 
 
+def _held(out: Console, review: Review, locale: str) -> None:
+    waiting = [row for row in review.holds if row.state == "held"]
+    if not waiting:
+        return
+    out.print()
+    tell(out, "say.held", locale, count=len({row.document for row in waiting}), run=review.run.id)
+    rows = [(row.account, row.name, shown(row.total), stored(f"hold-{row.rule}", json.loads(row.values), row.reason, locale)) for row in waiting]
+    table(out, ("account", "name", "total", "reason"), rows[:SHOWN], locale)
+    if len(rows) > SHOWN:
+        tell(out, "say.more", locale, count=len(rows) - SHOWN)
+
+
 def _exceptions(out: Console, review: Review, locale: str, limit: int) -> None:
     if not review.exceptions:
         return
@@ -195,7 +208,7 @@ def _exceptions(out: Console, review: Review, locale: str, limit: int) -> None:
 
 
 def _next(out: Console, review: Review, locale: str) -> None:
-    step = {"draft": "review", "reviewed": "approve", "approved": "issue", "issued": "export"}.get(review.run.state)
+    step = {"running": "work", "draft": "review", "reviewed": "approve", "approved": "issue", "issuing": "issue", "issued": "export"}.get(review.run.state)
     if step:
         out.print()
         tell(out, f"say.next-{step}", locale, run=review.run.id)

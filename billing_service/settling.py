@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 
 from billing_service import runs
+from billing_service.chunk import Progress, Scope
 from billing_service.problems import refused
 from billing_service.settings import Settings
 from billing_service.store import documents, ledger
@@ -14,7 +15,7 @@ from billing_service.terms import Period, Terms
 from tariffs import TariffVersion, period_holding
 
 
-def settle(db: Engine, settings: Settings, plant: str, period: Period, known: date | None, now: datetime, progress: runs.Progress) -> runs.Outcome:
+def settle(db: Engine, settings: Settings, plant: str, period: Period, known: date | None, now: datetime, progress: Progress) -> runs.Outcome:
     """Settle one period with one plant: a settlement for what was never settled, one difference for what was and has changed.
 
     A period that a final settlement covers is closed: what changed in it changes the final alone, so that a correction gives
@@ -22,7 +23,7 @@ def settle(db: Engine, settings: Settings, plant: str, period: Period, known: da
     """
     with writing(db, settings.utility) as conn:
         _check(conn, settings.utility, plant, period)
-        return runs.run_in(conn, settings, period, known, now, progress, runs.Scope(plant, _due))
+        return runs.run_in(conn, settings, period, known, now, progress, Scope(plant, _due))
 
 
 def _check(conn: Connection, utility: str, plant: str, period: Period) -> None:

@@ -2,37 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, exists, func, insert, select, text, update
 
 from billing_service.billing import ChargeKey, Draft, Issued, Key, Line
-from billing_service.store.ledger import chunks
-from billing_service.store.tables import accounts, documents, lines, parts, series
+from billing_service.store.bulk import insert_columns
+from billing_service.store.ledger import EVERYBODY, Among, chunks, within
+from billing_service.store.tables import accounts, documents, holds, lines, parts, run_chunks, series
 from tariffs.money import EXACT
 
 #: Documents that count as issued; one over zero is recorded and has no number.
 ISSUED = ("issued", "zero")
+#: What a person gave back, whatever the tariff says.
+CREDIT = "credit_note"
+#: Not issued yet; one that is held waits for a person.
+OPEN = ("draft", "held")
 
 
-def add(conn: Connection, utility: str, run: str, start: date, end: date, drafts: Iterable[Draft]) -> None:
-    """Store a run's documents with their parts and lines."""
+def add(
+    conn: Connection, utility: str, run: str, start: date, end: date, drafts: Iterable[Draft], known: date | None = None, held: Container[str] = ()
+) -> None:
+    """Store documents of a run with their parts and lines; those whose id is in ``held`` wait for a person."""
     for piece in chunks(drafts):
-        conn.execute(insert(documents), [_document_row(utility, run, start, end, draft) for draft in piece])
-        if any(draft.parts for draft in piece):
-            conn.execute(insert(parts), [row for draft in piece for row in _part_rows(utility, draft)])
-        conn.execute(insert(lines), [row for draft in piece for row in _line_rows(utility, draft)])
+        count = len(piece)
+        columns: dict[str, list[Any]] = {name: [getattr(draft, name) for draft in piece] for name in _OF_DRAFT}
+        columns |= {"run": [run] * count, "period_start": [start] * count, "period_end": [end] * count, "known": [known] * count}
+        insert_columns(conn, documents, utility, {**columns, "state": ["held" if draft.id in held else "draft" for draft in piece]})
+        given = [(draft.id, part) for draft in piece for part in draft.parts]
+        columns = {name: [getattr(part, name) for _, part in given] for name in ("tariff", "contract", "digest", "facts")}
+        insert_columns(conn, parts, utility, {"document": [one for one, _ in given], **columns})
+        told = [(draft.id, seq, line) for draft in piece for seq, line in enumerate(draft.lines, 1)]
+        columns = {name: [getattr(line, name) for *_, line in told] for name in ("tariff", "digest", "charge", "kind", "label", "clause", "amount")}
+        insert_columns(conn, lines, utility, {"document": [one for one, *_ in told], "seq": [seq for _, seq, _ in told], **columns})
 
 
-def issued(conn: Connection, utility: str, start: date, end: date) -> dict[Key, Issued]:
-    """Everything issued for exactly this period, summed by account, tariff and charge; the newest text of each line stands."""
+def issued(conn: Connection, utility: str, start: date, end: date, among: Among = EVERYBODY) -> dict[Key, Issued]:
+    """Everything issued for exactly this period, summed by account, tariff and charge; the newest text of each line stands.
+
+    Credit notes stand beside it: what was forgiven is not billed again by the next correction (decision 30).
+    """
     found: dict[Key, tuple[str, str, dict[ChargeKey, Line]]] = {}
     document = documents.c
     query = select(document.account, document.currency, document.direction, *_LINE).select_from(lines.join(documents, _same_document(lines)))
     query = query.where(document.utility == utility, document.period_start == start, document.period_end == end, document.state.in_(ISSUED))
+    query = query.where(*within(document.account, among), document.kind != CREDIT)
     for account, currency, direction, *values in conn.execute(query.order_by(document.issued_at, document.id, lines.c.seq)):
         line = Line(*values)
         _, _, charges = found.setdefault((account, line.tariff), (currency, direction, {}))
@@ -41,11 +59,12 @@ def issued(conn: Connection, utility: str, start: date, end: date) -> dict[Key, 
     return {key: Issued(*values) for key, values in found.items()}
 
 
-def drafted(conn: Connection, utility: str, start: date, end: date) -> set[Key]:
+def drafted(conn: Connection, utility: str, start: date, end: date, among: Among = EVERYBODY) -> set[Key]:
     """(account, tariff) with a line on a document of exactly this period that is not issued yet: also a difference, which claims nothing."""
     document = documents.c
     query = select(document.account, lines.c.tariff).select_from(lines.join(documents, _same_document(lines))).distinct()
-    query = query.where(document.utility == utility, document.period_start == start, document.period_end == end, document.state == "draft")
+    query = query.where(document.utility == utility, document.period_start == start, document.period_end == end, document.state.in_(OPEN))
+    query = query.where(*within(document.account, among))
     return {(row.account, row.tariff) for row in conn.execute(query)}
 
 
@@ -53,14 +72,14 @@ def payable_to(conn: Connection, utility: str, account: str, start: date, end: d
     """What was issued or is being drafted to be paid to an account, for periods that touch [start, end); by period."""
     document = documents.c
     query = select(documents).where(document.utility == utility, document.account == account, document.direction == "payable")
-    query = query.where(document.state.in_((*ISSUED, "draft")), document.period_start < end, document.period_end > start)
+    query = query.where(document.state.in_((*ISSUED, *OPEN)), document.period_start < end, document.period_end > start)
     return list(conn.execute(query.order_by(document.period_start, document.period_end, document.id)))
 
 
 def of_run(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
     """A run's documents with their account's name and class, by account."""
     document = documents.c
-    return list(conn.execute(_with_account().where(document.utility == utility, document.run == run).order_by(document.account, document.kind, document.id)))
+    return list(conn.execute(_with_account().where(document.utility == utility, *_standing(run)).order_by(document.account, document.kind, document.id)))
 
 
 def by_number(conn: Connection, utility: str, number: str) -> Row[Any] | None:
@@ -72,15 +91,42 @@ def lines_of(conn: Connection, utility: str, *, run: str = "", document: str = "
     """The lines of a run's documents, or of one; with document number and account, by account and sequence."""
     query = select(lines, documents.c.account, documents.c.number, documents.c.kind.label("document_kind"), documents.c.currency)
     query = query.select_from(lines.join(documents, _same_document(lines))).where(lines.c.utility == utility)
-    query = query.where(documents.c.run == run) if run else query.where(documents.c.id == document)
+    query = query.where(*_standing(run)) if run else query.where(documents.c.id == document)
     return list(conn.execute(query.order_by(documents.c.account, documents.c.kind, documents.c.id, lines.c.seq)))
 
 
 def parts_of(conn: Connection, utility: str, *, run: str = "", document: str = "") -> list[Row[Any]]:
     """What each contract gave to a run's documents, or to one."""
     query = select(parts).select_from(parts.join(documents, _same_document(parts))).where(parts.c.utility == utility)
-    query = query.where(documents.c.run == run) if run else query.where(documents.c.id == document)
+    query = query.where(*_standing(run)) if run else query.where(documents.c.id == document)
     return list(conn.execute(query.order_by(documents.c.account, documents.c.kind, documents.c.id, parts.c.tariff)))
+
+
+def sums(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
+    """A run's documents by kind, direction and currency: how many, how many over zero, their total."""
+    document = documents.c
+    by = (document.kind, document.direction, document.currency)
+    zero = func.sum(case((document.total == Decimal(0), 1), else_=0)).label("zero")
+    query = select(*by, func.count().label("count"), zero, func.sum(document.total).label("total")).where(document.utility == utility, *_standing(run))
+    return list(conn.execute(query.group_by(*by).order_by(*by)))
+
+
+def count_billed(conn: Connection, utility: str, run: str) -> int:
+    """How many accounts have a document of the run."""
+    query = select(func.count(documents.c.account.distinct())).where(documents.c.utility == utility, *_standing(run))
+    return conn.execute(query).scalar_one()
+
+
+def largest(conn: Connection, utility: str, run: str, count: int) -> list[Row[Any]]:
+    """The documents of a run with the largest amounts, whatever their sign."""
+    query = _with_account().where(documents.c.utility == utility, *_standing(run))
+    return list(conn.execute(query.order_by(func.abs(documents.c.total).desc(), documents.c.account, documents.c.id).limit(count)))
+
+
+def differences(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
+    """A run's difference documents, by account."""
+    query = _with_account().where(documents.c.utility == utility, documents.c.kind == "difference", *_standing(run))
+    return list(conn.execute(query.order_by(documents.c.account, documents.c.id)))
 
 
 def totals(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
@@ -95,23 +141,57 @@ def totals(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
         lines.c.kind.label("line_kind"),
     )
     query = select(*by, func.count(documents.c.account.distinct()).label("accounts"), func.sum(lines.c.amount).label("amount"))
-    query = query.select_from(joined).where(documents.c.utility == utility, documents.c.run == run)
+    query = query.select_from(joined).where(documents.c.utility == utility, *_standing(run))
     return list(conn.execute(query.group_by(*by).order_by(*by)))
 
 
-def issue(conn: Connection, utility: str, run: str, numbers: Sequence[tuple[str, str, str]], zeros: Sequence[str], at: datetime) -> None:
+def drafts_of(conn: Connection, utility: str, run: str, among: Among) -> list[Row[Any]]:
+    """What is to be numbered, in the order of numbers: by account."""
+    document = documents.c
+    query = select(document.id, document.kind, document.direction, document.total)
+    query = query.where(document.utility == utility, document.run == run, document.state == "draft", *within(document.account, among))
+    return list(conn.execute(query.order_by(document.account, document.kind, document.id)))
+
+
+def draft_counts(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
+    """How many documents of each kind and direction are to be numbered in each chunk of a run, in order."""
+    document, chunk = documents.c, run_chunks.c
+    here = (chunk.utility == document.utility) & (chunk.run == document.run) & document.account.between(chunk.first_account, chunk.last_account)
+    query = select(chunk.seq, document.kind, document.direction, func.count().label("count")).select_from(run_chunks.join(documents, here))
+    query = query.where(chunk.utility == utility, chunk.run == run, document.state == "draft", document.total != Decimal(0))
+    return list(conn.execute(query.group_by(chunk.seq, document.kind, document.direction).order_by(chunk.seq)))
+
+
+def issue(conn: Connection, utility: str, numbers: Sequence[tuple[str, str, str]], zeros: Sequence[str], at: datetime) -> None:
     """Give documents their numbers, (id, series, number), and mark those over zero as recorded only."""
-    change = update(documents).where(documents.c.utility == utility, documents.c.run == run, documents.c.id == bindparam("one"))
-    for piece in chunks(numbers):
-        values = [{"one": one, "kind_": kind, "number_": number} for one, kind, number in piece]
+    ids, kinds, given = (list(column) for column in zip(*numbers, strict=True)) if numbers else ([], [], [])
+    mine = update(documents).where(documents.c.utility == utility)
+    if conn.dialect.name == "postgresql":
+        conn.execute(_NUMBER_ALL, {"utility": utility, "at": at, "ids": ids, "kinds": kinds, "numbers": given})
+    elif numbers:
+        values = [{"one": one, "kind_": kind, "number_": number} for one, kind, number in numbers]
+        change = mine.where(documents.c.id == bindparam("one"))
         conn.execute(change.values(state="issued", series=bindparam("kind_"), number=bindparam("number_"), issued_at=at), values)
     for piece in chunks(zeros):
-        conn.execute(change.values(state="zero", issued_at=at), [{"one": one} for one in piece])
+        conn.execute(mine.where(documents.c.id.in_(piece)).values(state="zero", issued_at=at))
+
+
+_NUMBER_ALL = text(
+    "UPDATE documents SET state = 'issued', series = given.kind, number = given.number, issued_at = :at "
+    "FROM unnest(CAST(:ids AS text[]), CAST(:kinds AS text[]), CAST(:numbers AS text[])) AS given(id, kind, number) "
+    "WHERE documents.utility = :utility AND documents.id = given.id"
+)
 
 
 def cancel(conn: Connection, utility: str, run: str) -> None:
     """A cancelled run's documents stay, as cancelled."""
-    conn.execute(update(documents).where(documents.c.utility == utility, documents.c.run == run).values(state="cancelled"))
+    mine = (documents.c.utility == utility, documents.c.run == run, documents.c.state.in_(OPEN))
+    conn.execute(update(documents).where(*mine).values(state="cancelled"))
+
+
+def change_state(conn: Connection, utility: str, document: str, state: str) -> None:
+    """Hold, release or set aside one that is not issued."""
+    conn.execute(update(documents).where(documents.c.utility == utility, documents.c.id == document).values(state=state))
 
 
 def reserve(conn: Connection, utility: str, kind: str, year: int, count: int) -> int:
@@ -125,11 +205,18 @@ def reserve(conn: Connection, utility: str, kind: str, year: int, count: int) ->
     return int(first)
 
 
+_OF_DRAFT = ("id", "kind", "account", "currency", "direction", "total")
 _LINE = (lines.c.tariff, lines.c.digest, lines.c.charge, lines.c.kind, lines.c.label, lines.c.clause, lines.c.amount)
 
 
 def _same_document(table: Any) -> Any:
     return (table.c.utility == documents.c.utility) & (table.c.document == documents.c.id)
+
+
+def _standing(run: str) -> tuple[ColumnElement[bool], ...]:
+    """Documents of a run without those a person set aside to be billed later."""
+    aside = (holds.c.utility == documents.c.utility) & (holds.c.document == documents.c.id) & (holds.c.state == "removed")
+    return documents.c.run == run, ~exists().where(aside)
 
 
 def _same_account() -> Any:
@@ -140,44 +227,3 @@ def _with_account() -> Select[Any]:
     joined = documents.join(accounts, _same_account())
     account = accounts.c
     return select(documents, account.name, account["class"].label("payer_class"), account.address, account.district).select_from(joined)
-
-
-def _document_row(utility: str, run: str, start: date, end: date, draft: Draft) -> dict[str, Any]:
-    return {
-        "utility": utility,
-        "id": draft.id,
-        "run": run,
-        "kind": draft.kind,
-        "account": draft.account,
-        "period_start": start,
-        "period_end": end,
-        "currency": draft.currency,
-        "direction": draft.direction,
-        "total": draft.total,
-        "state": "draft",
-    }
-
-
-def _part_rows(utility: str, draft: Draft) -> list[dict[str, Any]]:
-    return [
-        {"utility": utility, "document": draft.id, "tariff": part.tariff, "contract": part.contract, "digest": part.digest, "facts": part.facts}
-        for part in draft.parts
-    ]
-
-
-def _line_rows(utility: str, draft: Draft) -> list[dict[str, Any]]:
-    return [
-        {
-            "utility": utility,
-            "document": draft.id,
-            "seq": seq,
-            "tariff": line.tariff,
-            "digest": line.digest,
-            "charge": line.charge,
-            "kind": line.kind,
-            "label": line.label,
-            "clause": line.clause,
-            "amount": line.amount,
-        }
-        for seq, line in enumerate(draft.lines, 1)
-    ]

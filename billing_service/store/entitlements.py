@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
 from billing_service.store import revisions
+from billing_service.store.ledger import Among, within
 from billing_service.store.tables import reliefs, shares
 
 
@@ -22,6 +23,12 @@ def reliefs_of(conn: Connection, utility: str, start: date, end: date, known: da
     query = revisions.standing(reliefs, utility, start, end, known)
     if accounts is not None:
         query = query.where(reliefs.c.account.in_(sorted(accounts)))
+    return list(conn.execute(query.order_by(reliefs.c.account, reliefs.c["from"], reliefs.c.id)))
+
+
+def reliefs_among(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among, by: datetime) -> list[Row[Any]]:
+    """The same for a chunk of a run, as they were recorded ``by`` the moment it began."""
+    query = revisions.standing(reliefs, utility, start, end, known, lambda table: table.c.recorded_at <= by).where(*within(reliefs.c.account, among))
     return list(conn.execute(query.order_by(reliefs.c.account, reliefs.c["from"], reliefs.c.id)))
 
 
@@ -39,3 +46,10 @@ def shares_of(conn: Connection, utility: str, start: date, end: date, known: dat
     """Who shares which meter on some day of [start, end), as known on ``known``, by point, account and first day."""
     query = revisions.standing(shares, utility, start, end, known)
     return list(conn.execute(query.order_by(shares.c.point, shares.c.account, shares.c["from"])))
+
+
+def shares_between(conn: Connection, utility: str, point: str, account: str) -> list[Row[Any]]:
+    """Every revision of what one account has of one meter, oldest first."""
+    mine = shares.c
+    query = select(shares).where(mine.utility == utility, mine.point == point, mine.account == account)
+    return list(conn.execute(query.order_by(mine["from"], mine.revision)))

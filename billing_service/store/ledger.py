@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, insert, select, true
 
 from billing_service import problems
 from billing_service.store import revisions
@@ -19,6 +20,38 @@ TABLES: Mapping[str, Table] = {"accounts": accounts, "contracts": contracts, "us
 _KEYS: Mapping[str, tuple[str, ...]] = {"accounts": ("account",), "contracts": ("contract", "from"), "usage_records": ("id",)}
 _OURS = frozenset({"utility", "revision", "import_id", "file", "line"})
 CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Among:
+    """What a chunk of a run looks at: accounts from ``first`` to ``last``, both included (None: all), as the imports up to number ``imports`` left them."""
+
+    first: str | None = None
+    last: str | None = None
+    imports: int | None = None
+
+
+EVERYBODY = Among()
+
+
+def one_account(account: str) -> Among:
+    return Among(account, account)
+
+
+def within(column: Any, among: Among) -> list[ColumnElement[bool]]:
+    """The condition that an account is one of these."""
+    if among.first is None or among.last is None:
+        return []
+    return [column == among.first] if among.first == among.last else [column.between(among.first, among.last)]
+
+
+def _arrived(table: Any, among: Among) -> list[ColumnElement[bool]]:
+    return [] if among.imports is None else [table.c.import_id <= among.imports]
+
+
+def last_import(conn: Connection, utility: str) -> int:
+    """The number of the newest import, 0 before the first."""
+    return conn.execute(select(func.max(imports.c.id)).where(imports.c.utility == utility)).scalar() or 0
 
 
 def chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
@@ -51,7 +84,7 @@ def existing(conn: Connection, utility: str, table: Table, firsts: Collection[st
 
 def add_import(conn: Connection, utility: str, file: str, sha256: str, by: str, at: datetime, counts: tuple[int, int, int]) -> int:
     """Record that a file was imported; its number."""
-    number = (conn.execute(select(func.max(imports.c.id)).where(imports.c.utility == utility)).scalar() or 0) + 1
+    number = last_import(conn, utility) + 1
     new, same, bad = counts
     conn.execute(insert(imports).values(utility=utility, id=number, file=file, sha256=sha256, by=by, at=at, new=new, same=same, bad=bad))
     return number
@@ -99,16 +132,23 @@ def owners(conn: Connection, utility: str, ids: Collection[str]) -> dict[str, tu
     return {row.id: (row.account, row.measure) for piece in chunks(sorted(ids)) for row in conn.execute(query.where(table.id.in_(piece)))}
 
 
-def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None) -> list[Row[Any]]:
-    """Every row of terms that touches [start, end), with its account's class; by account, contract and first day."""
-    query = revisions.standing(contracts, utility, start, end, known)
-    return list(conn.execute(query.order_by(contracts.c.account, contracts.c.contract, contracts.c["from"])))
+def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among = EVERYBODY) -> list[Row[Any]]:
+    """Every row of terms that touches [start, end); by account, contract and first day."""
+    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *_arrived(table, among)))
+    return list(conn.execute(query.where(*within(contracts.c.account, among)).order_by(contracts.c.account, contracts.c.contract, contracts.c["from"])))
 
 
-def usage_touching(conn: Connection, utility: str, start: date, end: date, account: str = "") -> list[Row[Any]]:
-    """Every record (of one account where it is named) whose last day lies in [start, end), and those whose days could overlap with one of them."""
+def tariffs_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among = EVERYBODY) -> list[str]:
+    """The tariffs of every row of terms that touches [start, end)."""
+    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *_arrived(table, among)))
+    query = query.where(*within(contracts.c.account, among)).with_only_columns(contracts.c.tariff).distinct()
+    return sorted(conn.execute(query).scalars())
+
+
+def usage_touching(conn: Connection, utility: str, start: date, end: date, among: Among = EVERYBODY) -> list[Row[Any]]:
+    """Every record whose last day lies in [start, end), and those whose days could overlap with one of them."""
     table = usage_records.c
-    mine = [table.utility == utility, *([table.account == account] if account else [])]
+    mine = [table.utility == utility, *within(table.account, among), *_arrived(usage_records, among)]
     earliest = conn.execute(select(func.min(table.start)).where(*mine, table.end > start, table.end <= end)).scalar()
     if earliest is None:
         return []
@@ -116,23 +156,25 @@ def usage_touching(conn: Connection, utility: str, start: date, end: date, accou
     return list(conn.execute(query))
 
 
-def usage_before(conn: Connection, utility: str, day: date, measures: Collection[str], account: str = "") -> list[Row[Any]]:
+def usage_before(conn: Connection, utility: str, day: date, measures: Collection[str], among: Among = EVERYBODY) -> list[Row[Any]]:
     """Every record of these measures that ended by ``day``: for tariffs that look at the previous reading."""
     table = usage_records.c
     query = select(usage_records).where(table.utility == utility, table.end <= day, table.measure.in_(sorted(measures)))
-    return list(conn.execute(query.where(table.account == account) if account else query))
+    return list(conn.execute(query.where(*within(table.account, among), *_arrived(usage_records, among))))
 
 
-def usage_by_id(conn: Connection, utility: str, ids: Collection[str]) -> list[Row[Any]]:
-    """Records by their ids."""
+def usage_by_id(conn: Connection, utility: str, ids: Collection[str], among: Among = EVERYBODY) -> list[Row[Any]]:
+    """Records by their ids, whatever their account."""
     table = usage_records.c
-    query = select(usage_records).where(table.utility == utility)
+    query = select(usage_records).where(table.utility == utility, *_arrived(usage_records, among))
     return [row for piece in chunks(sorted(ids)) for row in conn.execute(query.where(table.id.in_(piece)))]
 
 
-def usage_replacing(conn: Connection, utility: str) -> list[Row[Any]]:
-    """Every record that corrects another, of any time."""
-    return list(conn.execute(select(usage_records).where(usage_records.c.utility == utility, usage_records.c.replaces != "")))
+def usage_replacing(conn: Connection, utility: str, among: Among = EVERYBODY) -> list[Row[Any]]:
+    """Every record that corrects another, of any time. A correction is always of the account of what it corrects."""
+    table = usage_records.c
+    query = select(usage_records).where(table.utility == utility, table.replaces != "")
+    return list(conn.execute(query.where(*within(table.account, among), *_arrived(usage_records, among))))
 
 
 def count_accounts(conn: Connection, utility: str) -> int:

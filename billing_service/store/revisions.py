@@ -5,19 +5,26 @@ What holds is the highest revision known by the day asked about; one whose ``to`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, and_, exists, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, and_, exists, func, insert, or_, select, true
 
 
-def standing(table: Table, utility: str, start: date, end: date, known: date | None) -> Select[Any]:
-    """The rows that hold on some day of [start, end), as known on ``known`` (None: as known now); to be narrowed and ordered."""
+def _any(_table: Any) -> ColumnElement[bool]:
+    return true()
+
+
+def standing(table: Table, utility: str, start: date, end: date, known: date | None, arrived: Callable[[Any], ColumnElement[bool]] = _any) -> Select[Any]:
+    """The rows that hold on some day of [start, end), as known on ``known`` (None: as known now); to be narrowed and ordered.
+
+    ``arrived``: which revisions had come when a run began; later ones are as if they were not there.
+    """
     newer = table.alias("newer")
-    same = and_(*(newer.c[name] == table.c[name] for name in _key(table)), newer.c.revision > table.c.revision)
+    same = and_(*(newer.c[name] == table.c[name] for name in _key(table)), newer.c.revision > table.c.revision, arrived(newer))
     mine = table.c
-    query = select(table).where(mine.utility == utility, mine["from"] < end, or_(mine.to.is_(None), mine.to > start))
+    query = select(table).where(mine.utility == utility, mine["from"] < end, or_(mine.to.is_(None), mine.to > start), arrived(table))
     query = query.where(or_(mine.to.is_(None), mine.to > mine["from"]))
     if known is None:
         return query.where(~exists().where(same))

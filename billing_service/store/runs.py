@@ -1,4 +1,4 @@
-"""Runs, their exceptions, and who is billed for what."""
+"""Runs and their chunks, their exceptions, and who is billed for what."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
 
-from billing_service.store.ledger import chunks
-from billing_service.store.tables import billed, exceptions, runs
+from billing_service.store.bulk import insert_columns
+from billing_service.store.ledger import EVERYBODY, Among, within
+from billing_service.store.tables import accounts, billed, exceptions, run_chunks, runs
 
-OPEN = ("draft", "reviewed", "approved")
+#: A run that can still be taken back. What is being issued, or was, stands.
+OPEN = ("running", "draft", "reviewed", "approved")
+#: In work: its chunks are billed, or numbered.
+WORKED = ("running", "issuing")
+EVERY = (*OPEN, "issuing", "issued", "empty", "cancelled")
+#: Exceptions of a chunk are numbered from its own number times this, so that chunks can be done in any order.
+EXCEPTIONS_A_CHUNK = 1_000_000
 
 
 def add(conn: Connection, utility: str, **values: Any) -> None:
@@ -50,11 +57,10 @@ def count_in_period(conn: Connection, utility: str, start: date, end: date) -> i
 
 def claim(conn: Connection, utility: str, run: str, start: date, end: date, keys: Iterable[tuple[str, str]]) -> None:
     """Mark (account, tariff) as billed for the period; the database refuses a second claim."""
-    for piece in chunks(keys):
-        conn.execute(
-            insert(billed),
-            [{"utility": utility, "account": account, "tariff": tariff, "period_start": start, "period_end": end, "run": run} for account, tariff in piece],
-        )
+    found = list(keys)
+    count = len(found)
+    columns = {"account": [account for account, _ in found], "tariff": [tariff for _, tariff in found]}
+    insert_columns(conn, billed, utility, {**columns, "period_start": [start] * count, "period_end": [end] * count, "run": [run] * count})
 
 
 def release(conn: Connection, utility: str, run: str) -> None:
@@ -62,19 +68,113 @@ def release(conn: Connection, utility: str, run: str) -> None:
     conn.execute(delete(billed).where(billed.c.utility == utility, billed.c.run == run))
 
 
-def claimed(conn: Connection, utility: str, start: date, end: date) -> list[Row[Any]]:
+def release_key(conn: Connection, utility: str, run: str, account: str, tariff: str) -> None:
+    """Give back one claim of a run that is not issued."""
+    table = billed.c
+    conn.execute(delete(billed).where(table.utility == utility, table.run == run, table.account == account, table.tariff == tariff))
+
+
+def claimed(conn: Connection, utility: str, start: date, end: date, among: Among = EVERYBODY) -> list[Row[Any]]:
     """Everything billed, or waiting to be, for a period that touches [start, end), with the state of its run."""
     joined = billed.join(runs, (billed.c.utility == runs.c.utility) & (billed.c.run == runs.c.id))
-    query = select(billed, runs.c.state).select_from(joined)
+    query = select(billed, runs.c.state).select_from(joined).where(*within(billed.c.account, among))
     return list(conn.execute(query.where(billed.c.utility == utility, billed.c.period_start < end, billed.c.period_end > start)))
 
 
-def add_exceptions(conn: Connection, utility: str, run: str, found: Iterable[Mapping[str, Any]]) -> None:
-    """Keep what could not be billed, in order."""
-    for piece in chunks({**one, "utility": utility, "run": run, "seq": seq} for seq, one in enumerate(found, 1)):
-        conn.execute(insert(exceptions), piece)
+def add_exceptions(conn: Connection, utility: str, run: str, chunk: int, found: list[dict[str, Any]]) -> None:
+    """Keep what could not be billed in a chunk, in order."""
+    assert len(found) < EXCEPTIONS_A_CHUNK, "a chunk has room for its exceptions"
+    names = ("account", "contract", "tariff", "code", "values", "reason", "file", "line")
+    first = chunk * EXCEPTIONS_A_CHUNK + 1
+    columns: dict[str, list[Any]] = {"run": [run] * len(found), "seq": list(range(first, first + len(found)))}
+    insert_columns(conn, exceptions, utility, columns | {name: [one[name] for one in found] for name in names})
+
+
+def add_exception(conn: Connection, utility: str, run: str, one: Mapping[str, Any]) -> None:
+    """Keep one more, after all others."""
+    mine = (exceptions.c.utility == utility, exceptions.c.run == run)
+    last = conn.execute(select(func.max(exceptions.c.seq)).where(*mine)).scalar() or 0
+    conn.execute(insert(exceptions).values(**one, utility=utility, run=run, seq=last + 1))
 
 
 def exceptions_of(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
-    """A run's exceptions in order."""
-    return list(conn.execute(select(exceptions).where(exceptions.c.utility == utility, exceptions.c.run == run).order_by(exceptions.c.seq)))
+    """A run's exceptions by what is wrong, tariff and account, whatever chunk they come from."""
+    mine = exceptions.c
+    query = select(exceptions).where(mine.utility == utility, mine.run == run)
+    return list(conn.execute(query.order_by(mine.code, mine.tariff, mine.account, mine.file, mine.line, mine.seq)))
+
+
+def exceptions_page(conn: Connection, utility: str, run: str, after: int, limit: int) -> list[Row[Any]]:
+    """The next ``limit`` exceptions after a sequence number, by account range."""
+    mine = exceptions.c
+    return list(conn.execute(select(exceptions).where(mine.utility == utility, mine.run == run, mine.seq > after).order_by(mine.seq).limit(limit)))
+
+
+def count_exceptions(conn: Connection, utility: str, run: str) -> int:
+    """How many there are."""
+    mine = exceptions.c
+    return conn.execute(select(func.count()).select_from(exceptions).where(mine.utility == utility, mine.run == run)).scalar_one()
+
+
+# --- chunks -------------------------------------------------------------------------------------------------------
+
+
+def working(conn: Connection, utility: str, start: date, end: date) -> Row[Any] | None:
+    """A run that is billing a period which touches this one, right now or until it was killed."""
+    table = runs.c
+    query = select(runs).where(table.utility == utility, table.state == "running", table.period_start < end, table.period_end > start)
+    return conn.execute(query.order_by(table.as_of).limit(1)).first()
+
+
+def plan(conn: Connection, utility: str, run: str, size: int) -> int:
+    """Cut all accounts into chunks of ``size``, by account; how many."""
+    place = (func.row_number().over(order_by=accounts.c.account) - 1).label("place")
+    placed = select(accounts.c.account, place).where(accounts.c.utility == utility).subquery()
+    seq = (placed.c.place // size + 1).label("seq")
+    query = select(seq, func.min(placed.c.account).label("first"), func.max(placed.c.account).label("last")).group_by(seq)
+    found = [(row.seq, row.first, row.last) for row in conn.execute(query.order_by(seq))]
+    add_chunks(conn, utility, run, found)
+    return len(found)
+
+
+def add_chunks(conn: Connection, utility: str, run: str, found: Iterable[tuple[int, str, str]]) -> None:
+    """Chunks as (seq, first account, last account)."""
+    rows = [{"utility": utility, "run": run, "seq": seq, "first_account": first, "last_account": last} for seq, first, last in found]
+    if rows:
+        conn.execute(insert(run_chunks), rows)
+
+
+def take(conn: Connection, utility: str, run: str, state: str) -> Row[Any] | None:
+    """A chunk in ``state`` that nobody works on, held to the end of the transaction: a worker that dies lets go of it."""
+    table = run_chunks.c
+    query = select(run_chunks).where(table.utility == utility, table.run == run, table.state == state).order_by(table.seq).limit(1)
+    return conn.execute(query.with_for_update(skip_locked=True)).first()
+
+
+def hold_chunks(conn: Connection, utility: str, run: str) -> None:
+    """Wait until no worker is inside a chunk of the run, and keep all of them out to the end of the transaction."""
+    conn.execute(select(run_chunks.c.seq).where(run_chunks.c.utility == utility, run_chunks.c.run == run).order_by(run_chunks.c.seq).with_for_update()).all()
+
+
+def change_chunk(conn: Connection, utility: str, run: str, seq: int, **values: Any) -> None:
+    """Take a chunk to its next state."""
+    mine = run_chunks.c
+    conn.execute(update(run_chunks).where(mine.utility == utility, mine.run == run, mine.seq == seq).values(**values))
+
+
+def chunks_of(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
+    """All chunks of a run, in order."""
+    return list(conn.execute(select(run_chunks).where(run_chunks.c.utility == utility, run_chunks.c.run == run).order_by(run_chunks.c.seq)))
+
+
+def count_chunks(conn: Connection, utility: str, run: str) -> dict[str, int]:
+    """How many chunks there are in each state."""
+    mine = run_chunks.c
+    query = select(mine.state, func.count().label("chunks")).where(mine.utility == utility, mine.run == run).group_by(mine.state)
+    return {row.state: row.chunks for row in conn.execute(query)}
+
+
+def remove(conn: Connection, utility: str, run: str) -> None:
+    """Take away a run that gave nothing at all."""
+    conn.execute(delete(run_chunks).where(run_chunks.c.utility == utility, run_chunks.c.run == run))
+    conn.execute(delete(runs).where(and_(runs.c.utility == utility, runs.c.id == run)))
