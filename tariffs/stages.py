@@ -33,6 +33,7 @@ from tariffs.walk import choices_in, everything
 
 pc: Any = pyarrow.compute
 _FAR = 4_000_000  # more days than a calendar has
+_EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +60,17 @@ class Program:
 class Rows:
     """Rows sorted by the row of the rated frame they belong to (its owner), then by days and point; owner i has those from ``begins[i]`` to ``begins[i + 1]``.
 
-    ``frame`` lies in that order; ``start`` and ``end`` are its days, ``point`` ranks its points. ``low`` and ``high`` are the
-    owners' periods as ordinals, None where they have none. ``code`` is the stage compiled, where that pays. Numbers are read
-    by the chunk, while they fit the cache.
+    ``frame`` lies in that order; ``start`` and ``end`` are its days, counted from 1970, ``end`` None where every row is a day;
+    ``point`` ranks its points, None where no two rows of an account begin on one day. ``low`` and ``high`` are the owners' periods
+    as ordinals, None where they have none. ``code`` is the stage compiled, where that pays. Numbers are read by the chunk,
+    while they fit the cache.
     """
 
     frame: Frame
     begins: Ints
     start: Ints
-    end: Ints
-    point: Ints
+    end: Ints | None
+    point: Ints | None
     low: Ints | None
     high: Ints | None
     code: stage_code.Code | None = None
@@ -120,7 +122,7 @@ def open_rows(planned: Program, outer: Frame, start: Ints | None, end: Ints | No
         frame = pa.table(empty)
         if "account" not in outer.columns:
             none = np.zeros(0, np.int64)
-            return Rows(columns.open_frame(frame, ["start"]), np.zeros(outer.rows + 1, np.int64), none, none, none, start, end)
+            return Rows(columns.open_frame(frame, ["start"]), np.zeros(outer.rows + 1, np.int64), none, None, None, start, end)
     opened = columns.open_frame(frame, ["account", "start", "end", "point", *(item.full_name for item in stage.inputs)])
     absent = [Problem("column-absent", {"name": name}) for name in ("account", "start") if name not in opened.columns]
     absent += [Problem("column-absent", {"name": "account"})] if "account" not in outer.columns else []
@@ -128,26 +130,29 @@ def open_rows(planned: Program, outer: Frame, start: Ints | None, end: Ints | No
     if absent:
         raise FactsError(absent)
     first = _days(opened, "start")
-    after = _days(opened, "end") if "end" in opened.columns else first + 1
-    rank = _ranks(opened)
+    after = _days(opened, "end") if "end" in opened.columns else None
     own, theirs = _codes(outer, opened)
     low = np.zeros(outer.rows, np.int64) if start is None else start
-    held = after - 1 if stage.grain == "record" else first
+    held = after - 1 if stage.grain == "record" and after is not None else first
     order = _owner_order(outer, own, low, end)
-    begins = _begins(own, low, theirs, held) if order is None and _in_order(theirs, first, held, after, rank) else None
-    if begins is None:
-        owner = _owners(own, low, np.arange(outer.rows) if order is None else order, theirs, held)
-        rows = np.lexsort((rank, after, first, owner))
-        opened, first, after, rank = _taken(opened, rows), first[rows], after[rows], rank[rows]
-        begins = np.searchsorted(owner[rows], np.arange(outer.rows + 1))
-    return Rows(opened, begins, first, after, rank, start, end)
+    edges = _runs(theirs, first, held) if order is None else None
+    if edges is not None:
+        return Rows(opened, _begins(own, low - _EPOCH, theirs, edges, held), first, after, None, start, end)
+    owner, rank = _owners(own, low - _EPOCH, np.arange(outer.rows) if order is None else order, theirs, held), _ranks(opened)
+    rows = np.lexsort((rank, first if after is None else after, first, owner))
+    begins = np.searchsorted(owner[rows], np.arange(outer.rows + 1))
+    return Rows(_taken(opened, rows), begins, first[rows], None if after is None else after[rows], rank[rows], start, end)
 
 
 def _days(opened: Frame, name: str) -> Ints:
-    found, null = days_in(columns.cut(opened.columns[name], 0, opened.rows), name)
+    """Days since 1970, as they lie in memory."""
+    piece = columns.cut(opened.columns[name], 0, opened.rows)
+    if isinstance(piece, pa.Array) and piece.type == pa.date32() and not piece.null_count:
+        return np.frombuffer(intake.memory(piece, 1), np.int32)[piece.offset : piece.offset + len(piece)]
+    found, null = days_in(piece, name)
     if null.any():
         raise fail(FactsError, "column-nulls", name=name, count=int(null.sum()))
-    return found
+    return (found - _EPOCH).astype(np.int32)
 
 
 def _ranks(opened: Frame) -> Ints:
@@ -185,8 +190,10 @@ def _named(frame: Frame) -> Any:
 
 
 def _lookup(array: Any, known: Any) -> Ints:
+    """Each row's place among the known names, -1 where it is none of them; the codes as they lie where they are those places already."""
     place = np.asarray(pc.fill_null(pc.index_in(array.dictionary, value_set=known), -1))
-    return place[np.asarray(array.indices)] if len(array) else np.zeros(0, np.int32)
+    codes = np.asarray(array.indices)
+    return codes if np.array_equal(place, np.arange(len(place))) else place[codes]
 
 
 def _owner_order(outer: Frame, code: Ints, start: Ints, end: Ints | None) -> Ints | None:
@@ -211,17 +218,27 @@ def _ascending(*by: Ints) -> bool:
     return True
 
 
-def _in_order(code: Ints, first: Ints, held: Ints, after: Ints, rank: Ints) -> bool:
-    return _ascending(code, first, after, rank) and (held is first or _ascending(code, held))
+def _runs(code: Ints, first: Ints, held: Ints) -> Ints | None:
+    """Where each account's rows begin, and where the last end; None where rows do not lie by account and, day after day, in order."""
+    edges = np.flatnonzero(code[1:] != code[:-1]) + 1
+    for column in (first,) if held is first else (first, held):
+        back = np.flatnonzero(column[1:] <= column[:-1]) + 1
+        if bool((code[back] == code[back - 1]).any()):
+            return None
+    if bool((code[edges] < code[edges - 1]).any()):
+        return None
+    return np.concatenate([[0], edges, [len(code)]]) if len(code) else np.zeros(1, np.int64)
 
 
-def _begins(own: Ints, start: Ints, theirs: Ints, held: Ints) -> Ints:
-    """Where each owner's rows begin, when owners and rows lie in the same order: one look at the accounts, then a search an owner."""
-    edges = np.concatenate([[0], np.flatnonzero(theirs[1:] != theirs[:-1]) + 1, [len(theirs)]]) if len(theirs) else np.zeros(1, np.int64)
-    run = np.searchsorted(theirs[edges[:-1]], own)
-    low = edges[run]
-    high = edges[np.searchsorted(theirs[edges[:-1]], own, side="right")]
+def _begins(own: Ints, start: Ints, theirs: Ints, edges: Ints, held: Ints) -> Ints:
+    """Where each owner's rows begin, when owners and rows lie in the same order: a search an owner among its account's days."""
+    accounts = theirs[edges[:-1]]
+    low, high = edges[np.searchsorted(accounts, own)], edges[np.searchsorted(accounts, own, side="right")]
     later = np.append(False, own[1:] == own[:-1])[: len(own)]  # an account's first period also has what lies before it
+    if len(held):
+        at = np.where(later, low + start - held[np.minimum(low, len(held) - 1)], low)  # where no day is missing before it
+        if bool(((at >= low) & (at < high) | ~later).all()) and bool(((held[np.minimum(at, len(held) - 1)] == start) | ~later).all()):
+            return np.append(at, len(theirs))
     while (open_ := later & (low < high)).any():
         middle = (low + high) // 2
         before = held[np.minimum(middle, max(len(held) - 1, 0))] < start
@@ -266,15 +283,15 @@ def _wrong_spans(grain: str, rows: Rows, part: _Part, begin: int, stop: int) -> 
     wrong = np.zeros(stop - begin, np.bool_)
     if rows.low is None or rows.high is None:
         return wrong
-    first, after, start, end = rows.start[part.rows], rows.end[part.rows], rows.low[begin:stop], rows.high[begin:stop]
-    if grain == "day":
-        whole = bool((part.sizes == end - start).all())
-        if whole and bool((first == np.repeat(start - part.begins[:-1], part.sizes) + np.arange(len(first))).all()) and bool((after - first == 1).all()):
-            return wrong
+    start, end = rows.low[begin:stop] - _EPOCH, rows.high[begin:stop] - _EPOCH
+    if grain == "day" and rows.end is None and rows.point is None:
+        return _wrong_days(rows, part, start, end)
+    first = rows.start[part.rows].astype(np.int64)
+    after = first + 1 if rows.end is None else rows.end[part.rows].astype(np.int64)
     owner, low, high = (np.repeat(column, part.sizes) for column in (np.arange(stop - begin), start, end))
     same = (owner[1:] == owner[:-1]) & (first[1:] == first[:-1]) & (after[1:] == after[:-1])
     if grain == "record":
-        rank = rows.point[part.rows]
+        rank = np.zeros(len(first), np.int64) if rows.point is None else rows.point[part.rows]
         bad, same = (after <= low) | (after > high) | (after <= first), same & (rank[1:] == rank[:-1])
     elif grain == "day":
         bad = (first < low) | (after > high) | (after != first + 1)
@@ -289,13 +306,23 @@ def _wrong_spans(grain: str, rows: Rows, part: _Part, begin: int, stop: int) -> 
     return wrong
 
 
+def _wrong_days(rows: Rows, part: _Part, start: Ints, end: Ints) -> Mask:
+    """Days ascend within each owner: as many as the period has, from its first to its last, are all of them."""
+    some = np.flatnonzero(part.sizes)
+    wrong = part.sizes != end - start
+    first, last = (rows.start[part.rows.start + at] for at in (part.begins[some], part.begins[some] + part.sizes[some] - 1))
+    wrong[some] |= (first != start[some]) | (last != end[some] - 1)
+    found: Mask = wrong & (part.sizes > 0)
+    return found
+
+
 def _months(day: Ints) -> Ints:
-    found: Ints = (day - date(1970, 1, 1).toordinal()).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    found: Ints = day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
     return found
 
 
 def _first_day(month: Ints) -> Ints:
-    found: Ints = month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + date(1970, 1, 1).toordinal()
+    found: Ints = month.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
     return found
 
 
@@ -305,7 +332,9 @@ def rows_of(planned: Program, rows: Rows, owner: int) -> list[dict[str, object]]
     names = [name for name in ("point", *(item.full_name for item in planned.stage.inputs)) if name in rows.frame.columns]
     for place in range(int(rows.begins[owner]), int(rows.begins[owner + 1])):
         row: dict[str, object] = {name: intake.value_at(columns.cut(rows.frame.columns[name], place, place + 1), 0) for name in names}
-        found.append({"start": date.fromordinal(int(rows.start[place])), "end": date.fromordinal(int(rows.end[place])), **row})
+        first = int(rows.start[place]) + _EPOCH
+        after = first + 1 if rows.end is None else int(rows.end[place]) + _EPOCH
+        found.append({"start": date.fromordinal(first), "end": date.fromordinal(after), **row})
     return found
 
 
@@ -356,12 +385,16 @@ def _complete(planned: Program, rows: Rows, part: _Part, needs: Callable[[str], 
     """The stage's inputs with gaps filled where they are needed; and the owners with a number that cannot be used or a gap that stays open."""
     count, owners = part.rows.stop - part.rows.start, len(part.sizes)
     spoilt, numbers = np.zeros(owners, np.bool_), {}
-    owner = np.repeat(np.arange(owners), part.sizes)
+    owner: Ints | None = None
     for item in planned.stage.inputs:
         column = rows.frame.columns.get(item.full_name)
         piece: Piece = [None] * count if column is None else columns.cut(column, part.rows.start, part.rows.stop)
         read = intake.read_numbers(piece, item)
         values = read.values
+        if read.bad is None and read.null is None:
+            numbers[item.full_name] = values
+            continue
+        owner = np.repeat(np.arange(owners), part.sizes) if owner is None else owner
         if read.bad is not None:
             spoilt[owner[read.bad]] = True
         if read.null is not None:
