@@ -1,16 +1,18 @@
-"""``python -m soak packs --rows N [--tariff X] [--everywhere]``, ``differential --seconds N [--seed S]`` and ``decompose --n N [--seed S]``."""
+"""``python -m soak packs --rows N [--tariff X] [--everywhere]``, ``differential --seconds N [--seed S]`` ``decompose --n N [--seed S]``
+and ``kills --n N --accounts N --db both|sqlite|postgresql``.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from soak import decompose, differential, packs
+from soak import decompose, differential, kills, packs
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("what", choices=["decompose", "differential", "packs"])
+    parser.add_argument("what", choices=["decompose", "differential", "packs", "kills"])
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rows", type=int, default=1000, help="rows a published version")
     parser.add_argument("--explained", type=int, default=10_000, help="of these rows, how many are held against explain too")
@@ -19,7 +21,12 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print each decimal loop")
     parser.add_argument("--n", type=int, default=10_000, help="plant-months to decompose")
     parser.add_argument("--seed", type=int, default=0, help="the first seed; versions run through the seeds from here")
+    parser.add_argument("--accounts", type=int, default=50_000, help="accounts of the month that is killed")
+    parser.add_argument("--chunk", type=int, default=2_000, help="accounts a transaction")
+    parser.add_argument("--db", choices=["both", "sqlite", "postgresql"], default="both")
     given = parser.parse_args()
+    if given.what == "kills":
+        sys.exit(1 if kills.soak(given.n, given.accounts, given.db, given.seed, given.chunk) else 0)
     if given.what == "packs":
         sys.exit(packs.run(given.rows, given.seed, explained=given.explained, tariff=given.tariff, everywhere=given.everywhere, show=given.show))
     if given.what == "decompose":

@@ -97,4 +97,4 @@ def test_an_upsert_is_a_change_too(kept: tuple[Office, connect.Engine]) -> None:
     upsert = "INSERT INTO events SELECT * FROM events WHERE true ON CONFLICT (utility, seq) DO UPDATE SET actor = 'other'"
     with pytest.raises(IntegrityError, match="only ever added"), connect.writing(engine, "main") as conn:
         conn.execute(text(upsert))
-    assert {row["actor"] for row in city.rows("events")} == {"li"}
+    assert "other" not in {row["actor"] for row in city.rows("events")}

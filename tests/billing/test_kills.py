@@ -1,122 +1,131 @@
-"""Killed with -9 at any moment, a run or an issue has happened wholly or not at all; done again, it gives the same documents."""
+"""Killed with -9 at any moment, a run and an issue go on where they were and leave the same bytes; nobody is billed twice."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+import json
+from collections import Counter
+from datetime import date
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 
+from billing_service import chunk, fixed, runs, working
+from billing_service.settings import Settings
+from billing_service.store import connect
+from billing_service.store import runs as store
 from examples.yangquan.generate import read_month, write
-from tests.billing import postgres
-from tests.billing.conftest import OCTOBER, RULES, Office
+from soak import kills
+from tests.billing.conftest import OCTOBER, OWN_RULES, RULES, Office
 
+pytestmark = pytest.mark.both_databases
 ACCOUNTS = 300
-KILLS = 6
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def ready(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ready]:
-    """A city imported and adopted, to be copied by each test."""
-    folder = tmp_path_factory.mktemp("ready")
-    write(ACCOUNTS, 7, read_month(OCTOBER), folder / "data")
-    with ExitStack() as stack:
-        server = request.getfixturevalue("postgresql") if request.param == "postgresql" else None
-        office = Office(folder, stack.enter_context(postgres.database(server)) if server else "")
-        office.does("init")
-        office.adopts_all()
-        office.says("import", folder / "data", by="li")
-        yield Ready(office, server)
+@pytest.fixture
+def ready(office: Office, tmp_path: Path) -> Office:
+    """A small city, imported and adopted."""
+    write(ACCOUNTS, 7, read_month(OCTOBER), tmp_path / "data")
+    office.adopts_all()
+    office.says("import", tmp_path / "data", by="li")
+    return office
 
 
-@dataclass(frozen=True)
-class Ready:
-    office: Office
-    server: postgres.Server | None
-
-    def copy(self, folder: Path, office: Office | None = None) -> Office:
-        """The same content under another folder or in another database."""
-        original = office or self.office
-        folder.mkdir()
-        if self.server:
-            return Office(folder, postgres.copy_of(self.server, original.url))
-        for path in original.folder.glob("billing.db*"):
-            shutil.copy(path, folder)
-        return Office(folder)
+class Killed(BaseException):
+    """What no handler of ours may catch, as a kill cannot be caught."""
 
 
-def start(office: Office, *words: str, by: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "billing_service", *words, "--db", str(office.db), "--as", by]
-    if words[0] == "run":
-        command += ["--rules", str(RULES)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+def test_killed_processes_leave_what_an_undisturbed_month_leaves(ready: Office, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    if ready.url:
+        from tests.billing import postgres
+
+        server = request.getfixturevalue("postgresql")
+        place = kills.Place("postgresql", ready.db, lambda: postgres.copy_of(server, ready.db))
+    else:
+        place = kills.Place("sqlite", ready.db, lambda: kills.copied(Path(ready.db), tmp_path))
+    told: list[str] = []
+    assert kills.lives(place, 2, Random(7), 10, told.append) == 0
+    assert told[-1].startswith(f"{place.kind}: 2 kills")
 
 
-def kill_at_many_moments(ready: Ready, office: Office, *words: str, by: str) -> int:
-    """Start the command and kill it, each time a little later; how often it was killed before it had ended by itself."""
-    began = time.monotonic()
-    base = ready.copy(office.folder / f"timing-{words[0]}", office)
-    assert start(base, *words, by=by).wait() == 0
-    whole = time.monotonic() - began
-    killed = 0
-    for moment in range(KILLS):
-        process = start(office, *words, by=by)
-        time.sleep(whole * (0.45 + 0.6 * moment / KILLS))
-        process.send_signal(signal.SIGKILL)
-        killed += process.wait() == -signal.SIGKILL
-        check_nothing_is_half_written(office)
-        if office.rows("runs") and (words[0] == "run" or office.rows("runs")[-1]["state"] == "issued"):
-            break
-    return killed
+def counting(at: int) -> Any:
+    """A function that ends everything at its ``at``-th call."""
+    seen = Counter[str]()
+
+    def count(*_: object, **__: object) -> None:
+        seen["calls"] += 1
+        if seen["calls"] == at:
+            raise Killed
+
+    return count
 
 
-def check_nothing_is_half_written(office: Office) -> None:
-    runs, documents = office.rows("runs"), office.rows("documents")
-    assert len(runs) <= 1
-    assert bool(runs) == bool(documents)
-    sums: dict[str, Any] = {}
-    for line in office.rows("lines"):
-        sums[line["document"]] = sums.get(line["document"], 0) + (line["amount"] if line["kind"] == "line" else 0)
-    assert all(sums.get(row["id"], 0) == row["total"] for row in documents)
-    numbered = [row for row in documents if row["number"]]
-    issued = bool(runs) and runs[0]["state"] == "issued"
-    assert len(numbered) == (sum(row["total"] != 0 for row in documents) if issued else 0)
+@pytest.mark.parametrize("at", [1, 2, 5])
+def test_what_stood_before_a_kill_stands_after_it_and_the_rest_is_done_once(ready: Office, at: int) -> None:
+    own = Settings(db=ready.db, rules=(RULES, OWN_RULES), user="li")
+    period = (date(2026, 10, 1), date(2026, 11, 1))
+    with ready.opened() as engine:
+        with pytest.raises(Killed):
+            working.start_run(engine, own, period, None, runs.clock(), counting(at), size=50)
+        states = Counter(row["state"] for row in ready.rows("run_chunks"))
+        assert states["done"] == at and states["waiting"] > 0
+        before = ready.rows("documents")
+        assert {row["state"] for row in before} == {"draft"} and {row["state"] for row in ready.rows("runs")} == {"running"}
+        done = working.start_run(engine, own, period, None, runs.clock(), counting(0), size=7)
+        after = {row["id"]: row for row in ready.rows("documents")}
+        assert done.invoices == len(after) and all(after[row["id"]] == row for row in before)
+        runs.review(engine, own, done.id, runs.clock())
+        runs.approve(engine, Settings(db=ready.db, user="wang"), done.id, runs.clock())
+        with pytest.raises(Killed):
+            working.issue(engine, own, done.id, runs.clock(), counting(at))
+        assert ready.refuses("cancel", "--run", done.id, by="li").codes == ["wrong-state"]
+        working.issue(engine, own, done.id, runs.clock())
+    numbers = [row["number"] for row in sorted(ready.rows("documents"), key=lambda row: (row["account"], row["kind"], row["id"])) if row["series"] == "invoice"]
+    assert [int(one.rsplit("-")[-1]) for one in numbers] == list(range(1, len(numbers) + 1))
+    assert {row["state"] for row in ready.rows("documents")} == {"issued", "zero"}
 
 
-def content(office: Office) -> list[Any]:
-    """Documents, numbers, lines and parts, without the moments at which they came to be."""
-    documents = [{name: value for name, value in row.items() if name != "issued_at"} for row in office.rows("documents")]
-    return [documents, office.rows("lines"), office.rows("parts"), office.rows("series"), office.rows("billed"), office.rows("exceptions")]
+def test_chunks_of_any_size_and_order_give_the_same_bytes(ready: Office) -> None:
+    own = Settings(db=ready.db, rules=(RULES, OWN_RULES), user="li")
+    period = (date(2026, 10, 1), date(2026, 11, 1))
+    found = []
+    with ready.opened() as engine:
+        for size in (1000, 23):
+            with connect.writing(engine, "main") as conn:
+                run = runs.begin_in(conn, own, period, None, runs.clock(), size=size)
+                own_run = fixed.from_row(conn, "main", runs.pick(conn, "main", run, []))
+                chunks = store.chunks_of(conn, "main", run)
+                drafts = [
+                    one
+                    for row in reversed(chunks)
+                    for one in chunk.rate_chunk(conn, "main", own_run, own_run.among(row.first_account, row.last_account)).batch.drafts
+                ]
+                store.remove(conn, "main", run)
+            found.append(sorted(drafts, key=lambda one: one.id))
+    assert found[0] == found[1] and len(found[0]) > 200
 
 
-def test_a_killed_run_and_a_killed_issue_leave_nothing_half_done(ready: Ready, tmp_path: Path) -> None:
-    calm, killed = ready.copy(tmp_path / "calm"), ready.copy(tmp_path / "killed")
-    calm.runs()
-    calm.issues()
-    kills = kill_at_many_moments(ready, killed, "run", "--period", OCTOBER, by="li")
-    if not killed.rows("runs"):
-        killed.runs()
-    killed.does("review", by="wang")
-    killed.does("approve", by="wang")
-    kills += kill_at_many_moments(ready, killed, "issue", by="wang")
-    if killed.rows("runs")[0]["state"] != "issued":
-        killed.does("issue", by="wang")
-    assert kills >= 2
-    assert content(killed) == content(calm)
+def test_what_comes_while_a_run_is_in_work_is_billed_by_the_next_one(ready: Office) -> None:
+    own = Settings(db=ready.db, rules=(RULES, OWN_RULES), user="li")
+    period = (date(2026, 10, 1), date(2026, 11, 1))
+    with ready.opened() as engine:
+        with pytest.raises(Killed):
+            working.start_run(engine, own, period, None, runs.clock(), counting(1), size=50)
+        last = max(row["account"] for row in ready.rows("contracts") if row["tariff"] == "cn/yangquan/sewage")
+        ready.receives(usage=f"LATE,{last},P9,water,2026-10-01,2026-11-01,9,m3,actual,,\n")
+        assert ready.refuses("run", "--from", "2026-10-15", "--to", "2026-11-15", by="li").codes == ["run-in-work"]
+        working.start_run(engine, own, period, None, runs.clock(), counting(0), size=50)
+    assert json.loads(ready.rows("runs")[0]["options"])["imports"] < max(row["id"] for row in ready.rows("imports"))
+    ready.issues()
+    again = ready.runs()
+    assert {row["account"] for row in ready.rows("documents") if row["run"] == again["id"]} <= {last}
 
 
-def test_two_runs_at_the_same_moment_bill_everybody_once(ready: Ready, tmp_path: Path) -> None:
-    office = ready.copy(tmp_path / "both")
-    both = [start(office, "run", "--period", OCTOBER, by=by) for by in ("li", "wang")]
+def test_two_commands_at_the_same_moment_bill_everybody_once(ready: Office) -> None:
+    command = kills.commands(20)[0]
+    both = [kills.start(command, ready.db) for _ in range(2)]
     assert [process.wait() for process in both] == [0, 0]
-    assert len({(row["account"], row["kind"]) for row in office.rows("documents")}) == len(office.rows("documents"))
-    assert len({row["run"] for row in office.rows("documents")}) == 1
+    documents = ready.rows("documents")
+    assert len({(row["account"], row["kind"], row["direction"]) for row in documents}) == len(documents) > 200
+    assert [row["state"] for row in ready.rows("runs")] == ["draft"]
