@@ -13,7 +13,7 @@ from pathlib import Path
 from billing_service.problems import problem
 from tariffs.errors import Problem
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def read(path: Path, columns: Columns) -> Sheet | list[Problem]:
         return [problem("not-utf8", str(path), content[: error.start].count(b"\n") + 1)]
     rows: list[tuple[int, list[str]]] = []
     bad: list[Problem] = []
-    strange = _CONTROL.search(text) is not None
+    strange = CONTROL.search(text) is not None
     try:
         walk = _lines(text)
         _, header = next(walk, (1, []))
@@ -58,7 +58,7 @@ def read(path: Path, columns: Columns) -> Sheet | list[Problem]:
         for line, cells in walk:
             if len(cells) != len(header):
                 bad.append(problem("cells-missing", str(path), line, found=len(cells), expected=len(header)))
-            elif strange and any(_CONTROL.search(cell) for cell in cells):
+            elif strange and any(CONTROL.search(cell) for cell in cells):
                 bad.append(problem("control-character", str(path), line))
             else:
                 rows.append((line, [cells[at] if at >= 0 else "" for at in order]))

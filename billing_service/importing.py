@@ -36,7 +36,7 @@ def import_folder(db: Engine, utility: str, folder: Path, by: str, at: datetime)
     """
     sheets = _read_all(_files(folder))
     with writing(db, utility) as conn:
-        return [_store(conn, utility, name, sheet, by, at) for name, sheet in sheets.items()]
+        return [keep(conn, utility, name, sheet, by, at) for name, sheet in sheets.items()]
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -66,7 +66,8 @@ def _read_all(files: Mapping[str, Path]) -> dict[str, Sheet]:
     return sheets
 
 
-def _store(conn: Connection, utility: str, name: str, sheet: Sheet, by: str, at: datetime) -> Imported:
+def keep(conn: Connection, utility: str, name: str, sheet: Sheet, by: str, at: datetime) -> Imported:
+    """Keep the rows of one file, or of one request, and every row that cannot be taken with its reason."""
     good, problems = _read_rows(name, sheet)
     new, same, refusals = compare(conn, utility, name, good)
     problems = sorted([*sheet.bad_rows, *problems, *refusals], key=lambda found: found.where.line if found.where else 0)

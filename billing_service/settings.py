@@ -23,6 +23,7 @@ class Settings:
     one_person: bool = False
     quote_days: int = 30
     largest_body: int = 1_000_000
+    largest_batch: int = 20_000_000
 
     @property
     def url(self) -> str:

@@ -11,14 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from billing_service import keys
 from billing_service.api.body import read_body
 from billing_service.api.caller import Administering, settings_for
-from billing_service.api.common import troubles
+from billing_service.api.common import body_of, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.runs import clock
 from billing_service.schemas import KeyList, KeyListed, KeyMade, KeyRequest
 from billing_service.store.connect import Connection
 
 router = APIRouter()
-_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": KeyRequest.model_json_schema()}}}}
 
 
 @router.get("/keys", response_model=KeyList, responses=troubles(401, 403, 422), summary="Keys, without their secrets")
@@ -27,7 +26,9 @@ def list_keys(request: Request, who: Administering) -> KeyList:
     return KeyList(keys=[_listed(one) for one in keys.every(request.app.state.engine, who.utility)])
 
 
-@router.post("/keys", status_code=201, response_model=KeyMade, responses=troubles(401, 403, 409, 413, 415, 422), openapi_extra=_BODY, summary="Make a key")
+@router.post(
+    "/keys", status_code=201, response_model=KeyMade, responses=troubles(401, 403, 409, 413, 415, 422), openapi_extra=body_of(KeyRequest), summary="Make a key"
+)
 async def make_key(request: Request, who: Administering, key: Key) -> Response:
     """The answer shows the key, this once: the same request again gives the key's id alone, for the secret is kept nowhere."""
     asked = await read_body(request, KeyRequest, request.app.state.settings.largest_body)

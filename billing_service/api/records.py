@@ -1,0 +1,152 @@
+"""``/v1/accounts``, ``/v1/contracts``, ``/v1/usage``: what a utility's own systems send, in bulk and without harm again, and read back."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import BaseModel
+
+from billing_service import problems
+from billing_service.api import wire_records as wire
+from billing_service.api.body import read_body
+from billing_service.api.caller import Reading, Writing, settings_for
+from billing_service.api.common import body_of, troubles
+from billing_service.api.once import Key, Written, once
+from billing_service.api.pages import After, Limit, following, place
+from billing_service.keys import Caller
+from billing_service.problems import Refused, problem
+from billing_service.receiving import receive
+from billing_service.runs import clock
+from billing_service.schemas import Account, Trouble
+from billing_service.store import lists
+from billing_service.store.connect import Connection, reading
+from tariffs.errors import Problem
+from tariffs.money import show
+
+router = APIRouter()
+Id = Annotated[str, Path(min_length=1, max_length=200)]
+OfAccount = Annotated[str, Query(max_length=200, description="of this account only")]
+_READ = troubles(401, 403, 422)
+_WRITE = troubles(401, 403, 409, 413, 415, 422)
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@router.post("/accounts", response_model=wire.Received, responses=_WRITE, openapi_extra=body_of(wire.AccountsIn), summary="Send accounts")
+async def send_accounts(request: Request, who: Writing, key: Key) -> Response:
+    """New ones are kept, those that are there with the same content are counted, others are conflicts, by row."""
+    return await _received(request, who, key, wire.AccountsIn, "accounts")
+
+
+@router.post("/contracts", response_model=wire.Received, responses=_WRITE, openapi_extra=body_of(wire.ContractsIn), summary="Send terms of contracts")
+async def send_contracts(request: Request, who: Writing, key: Key) -> Response:
+    """A change of terms is a row with a later `from`; a correction is a row with a later `known`."""
+    return await _received(request, who, key, wire.ContractsIn, "contracts")
+
+
+@router.post("/usage", response_model=wire.Received, responses=_WRITE, openapi_extra=body_of(wire.UsagesIn), summary="Send usage records")
+async def send_usage(request: Request, who: Writing, key: Key) -> Response:
+    """A record is never changed: a correction is a record of its own that `replaces` it."""
+    return await _received(request, who, key, wire.UsagesIn, "usage")
+
+
+@router.get("/accounts", response_model=wire.AccountList, response_model_by_alias=True, responses=_READ, summary="Accounts")
+def list_accounts(request: Request, who: Reading, after: After = "", limit: Limit = 100) -> wire.AccountList:
+    """By their id."""
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = lists.accounts_after(conn, who.utility, place(after, 1), limit)
+    return wire.AccountList(accounts=[_account(one) for one in found], next=following(found, limit, found[-1].account) if found else None)
+
+
+@router.get("/accounts/{account}", response_model=Account, response_model_by_alias=True, responses=troubles(401, 403, 404, 422), summary="An account")
+def get_account(request: Request, who: Reading, account: Id) -> Account:
+    """One account."""
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = lists.account(conn, who.utility, account) if account.isprintable() else None
+    if found is None:
+        raise Refused([problem("no-such-account", account=account)], "not-found")
+    return _account(found)
+
+
+@router.get("/contracts", response_model=wire.ContractList, response_model_by_alias=True, responses=_READ, summary="Terms of contracts")
+def list_contracts(request: Request, who: Reading, account: OfAccount = "", after: After = "", limit: Limit = 100) -> wire.ContractList:
+    """Every row of terms ever recorded, each revision, by contract and first day."""
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = lists.contracts_after(conn, who.utility, lists.sought(account), place(after, 3), limit)
+    told = [_contract(one) for one in found]
+    return wire.ContractList(contracts=told, next=following(found, limit, *_end(told[-1], "contract")) if told else None)
+
+
+@router.get("/usage", response_model=wire.UsageList, responses=_READ, summary="Usage records")
+def list_usage(
+    request: Request,
+    who: Reading,
+    account: OfAccount = "",
+    start: Annotated[date | None, Query(alias="from", description="whose last day is this one or later")] = None,
+    end: Annotated[date | None, Query(alias="to", description="whose last day is before this one")] = None,
+    after: After = "",
+    limit: Limit = 100,
+) -> wire.UsageList:
+    """By their id. A record belongs to the period that holds its last day."""
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = lists.usage_after(conn, who.utility, lists.sought(account), start, end, place(after, 1), limit)
+    return wire.UsageList(usage=[_usage(one) for one in found], next=following(found, limit, found[-1].id) if found else None)
+
+
+async def _received(request: Request, who: Caller, key: str, model: type[_Model], name: str) -> Response:
+    asked = await read_body(request, model, request.app.state.settings.largest_batch)
+    settings = settings_for(request, who)
+    records = [one.model_dump(by_alias=True) for one in getattr(asked, name)]
+
+    def work(conn: Connection) -> Written:
+        found = receive(conn, settings, name, records, request.state.body, clock())
+        told = [_trouble(one, settings.locale) for one in found.problems]
+        return Written(200, wire.Received(new=found.new, same=found.same, refused=found.bad, problems=told))
+
+    return await once(request, who, key, work)
+
+
+def _trouble(found: Problem, locale: str) -> Trouble:
+    line = found.where.line if found.where else 0
+    return Trouble(code=found.code, message=problems.sentence(found, locale), values=dict(found.values), line=line)
+
+
+def _end(one: Any, *names: str) -> tuple[str, ...]:
+    return (*(getattr(one, name) for name in names), one.start.isoformat(), str(one.revision))
+
+
+def _account(one: Any) -> Account:
+    return Account(account=one.account, name=one.name, payer_class=one._mapping["class"], address=one.address, district=one.district)
+
+
+def _contract(one: Any) -> wire.Contract:
+    return wire.Contract(
+        contract=one.contract,
+        account=one.account,
+        tariff=one.tariff,
+        start=one._mapping["from"],
+        end=one.to,
+        facts=json.loads(one.facts),
+        known=one.known,
+        revision=one.revision,
+    )
+
+
+def _usage(one: Any) -> wire.Usage:
+    return wire.Usage(
+        id=one.id,
+        account=one.account,
+        measure=one.measure,
+        start=one.start,
+        end=one.end,
+        value=show(one.value),
+        unit=one.unit,
+        point=one.point,
+        quality=one.quality,
+        replaces=one.replaces,
+        known=one.known,
+        below=one.below,
+    )

@@ -1,0 +1,80 @@
+"""Pages of what a utility sent: the next rows after a place, in the order of their keys."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, Table, select, tuple_
+
+from billing_service.problems import refused
+from billing_service.store.tables import accounts, contracts, reliefs, shares, usage_records
+
+Place = tuple[str, ...] | None
+
+
+def sought(given: str) -> str:
+    """A name to look for. One that could never be stored becomes one that is never there: a database would choke on a NUL."""
+    return given if given.isprintable() else "\ufffd"
+
+
+def accounts_after(conn: Connection, utility: str, place: Place, limit: int) -> list[Row[Any]]:
+    """Accounts by their id."""
+    return _page(conn, select(accounts).where(accounts.c.utility == utility), [accounts.c.account], place, limit)
+
+
+def account(conn: Connection, utility: str, name: str) -> Row[Any] | None:
+    """One account."""
+    return conn.execute(select(accounts).where(accounts.c.utility == utility, accounts.c.account == name)).first()
+
+
+def contracts_after(conn: Connection, utility: str, account_: str, place: Place, limit: int) -> list[Row[Any]]:
+    """Every row of terms, each revision, of one account or (empty) of all: by contract, first day and revision."""
+    query = select(contracts).where(contracts.c.utility == utility, *([contracts.c.account == account_] if account_ else []))
+    return _dated(conn, query, contracts, ("contract",), place, limit)
+
+
+def usage_after(conn: Connection, utility: str, account_: str, start: date | None, end: date | None, place: Place, limit: int) -> list[Row[Any]]:
+    """Usage records by their id: of one account or all, whose last day lies in [start, end)."""
+    mine = usage_records.c
+    query = select(usage_records).where(mine.utility == utility, *([mine.account == account_] if account_ else []))
+    query = query.where(*([mine.end > start] if start else []), *([mine.end <= end] if end else []))
+    return _page(conn, query, [mine.id], place, limit)
+
+
+def reliefs_after(conn: Connection, utility: str, account_: str, place: Place, limit: int) -> list[Row[Any]]:
+    """Every revision of every entitlement, by id and revision."""
+    query = select(reliefs).where(reliefs.c.utility == utility, *([reliefs.c.account == account_] if account_ else []))
+    after = None if place is None else (place[0], _number(place[1]))
+    return _page(conn, query, [reliefs.c.id, reliefs.c.revision], after, limit)
+
+
+def shares_after(conn: Connection, utility: str, point: str, place: Place, limit: int) -> list[Row[Any]]:
+    """Every revision of who shares which meter, by point, account, first day and revision."""
+    query = select(shares).where(shares.c.utility == utility, *([shares.c.point == point] if point else []))
+    return _dated(conn, query, shares, ("point", "account"), place, limit)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise refused("cursor-wrong") from error
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 9):
+        raise refused("cursor-wrong")
+    return int(text)
+
+
+def _dated(conn: Connection, query: Select[Any], table: Table, names: tuple[str, ...], place: Place, limit: int) -> list[Row[Any]]:
+    """A page by ``names``, first day and revision; the last two are no text in the database."""
+    after = None if place is None else (*place[: len(names)], _day(place[-2]), _number(place[-1]))
+    return _page(conn, query, [*(table.c[name] for name in names), table.c["from"], table.c.revision], after, limit)
+
+
+def _page(conn: Connection, query: Select[Any], key: list[Any], after: tuple[Any, ...] | None, limit: int) -> list[Row[Any]]:
+    if after is not None:
+        query = query.where(tuple_(*key) > tuple_(*after) if len(key) > 1 else key[0] > after[0])
+    return list(conn.execute(query.order_by(*key).limit(limit)))
