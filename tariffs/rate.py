@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tariffs import binding, columns, compiled, intake, periods_in, stage_code, stages
+from tariffs import binding, columns, compiled, intake, periods_in, stages
 from tariffs.columns import Amounts, Frame
 from tariffs.compiled import CHUNK
 from tariffs.errors import FactsError, Problem, TariffError, fail
@@ -279,7 +279,7 @@ def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | No
     rows = stages.open_rows(planned, frame, start, end, given)
     if engine == "numpy" or (engine == "auto" and not (_pays(program.version, rows.frame.rows) and compiled.available())):
         return rows
-    code = stage_code.code(planned.source)
+    code = stages.compiled_for(planned, rows)
     if code is None and engine == "fused":
         raise fail(TariffError, "fused-wide", version=program.version.name)
     return replace(rows, code=code)

@@ -1,7 +1,8 @@
-"""The stage as compiled code: the rows of every owner run through once, its charges worked out and added up on the way.
+"""The stage as compiled code: the rows of every owner run through once, filled, rated and added up on the way.
 
-``fused`` writes a row, this the loops around it. What comes out is whole numbers an owner (sums, counts, extremes); means
-are divided, and everything is held to bounds, where NumPy does it too. Rows come in filled and within their bounds.
+``fused`` writes a row, this the loops around it. What comes out is whole numbers an owner (sums, counts, extremes), and
+which owners are spoilt; means are divided, and facts held to their bounds, where NumPy does it too. Numbers are taken as
+they lie in memory.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ from math import ceil, floor
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import types
 
 from tariffs import compiled
-from tariffs.fused import Bit, Num, Path, Row, TooWideError, bit, const, multiply, number, put, select, test
+from tariffs.fused import Bit, Num, Path, Row, TooWideError, bit, both, const, either, multiply, negated, number, put, rounded, select, spoil, test
+from tariffs.intake import Piece, limits, null_mask, read_numbers
 from tariffs.kernel import Layout
 from tariffs.model import Charge, Collect, Input
-from tariffs.scaled import NARROW, Ints
+from tariffs.scaled import NARROW, Ints, Mask, scaled
 
 LONGEST = 2**12  # rows an owner may have: what is added up is proven to fit for so many
 _KINDS = {"sum": ("sum",), "mean": ("sum", "count"), "weighted_mean": ("product", "weight"), "min": ("min",), "max": ("max",), "last": ("last",), "count": ()}
@@ -46,25 +50,44 @@ class Sum:
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
-    """``call`` takes the addresses of all columns, how many owners, where their rows begin (one more than owners), and of a flag for anything wrong.
+class Shape:
+    """How an input of the stage lies in memory: ``bits`` a number (128: of two words, the upper only a sign where ``trusted``),
+    at ``scale``; or NumPy has to ``read`` it first.
+    """
 
-    Columns are ``rows`` (one number a row), ``owners`` (one an owner), then ``sums``; ``engine`` owns the memory of the code.
+    bits: int
+    signed: bool = True
+    scale: int = 0
+    trusted: bool = True
+    nullable: bool = True
+    read: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """``call`` takes the addresses of all columns, how many owners, where their rows begin (one more than owners), and of a byte an owner: spoilt.
+
+    Columns: two a stage input (numbers, and a byte a row where null), then ``owners`` (one number an owner each), then
+    ``sums``; ``engine`` owns the memory of the code.
     """
 
     call: Callable[[int, int, int, int], None]
     engine: Any
-    rows: tuple[str, ...]
+    inputs: tuple[Input, ...]
+    shapes: tuple[Shape, ...]
     owners: tuple[str, ...]
     sums: tuple[Sum, ...]
 
 
 @dataclass(slots=True)
 class _Loop:
-    """What is written before all owners, at the start of each, and at its end."""
+    """What is written before all owners, at the start of each, for each row ahead of the main loop, between the two, in each row, and at an owner's end."""
 
     before: list[str] = field(default_factory=list)
     first: list[str] = field(default_factory=list)
+    ahead: list[str] = field(default_factory=list)
+    between: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
     last: list[str] = field(default_factory=list)
 
 
@@ -75,53 +98,61 @@ def wanted(how: Collect) -> tuple[Sum, ...]:
 
 
 @lru_cache(maxsize=256)
-def code(plan: Plan) -> Code | None:
+def code(plan: Plan, shapes: tuple[Shape, ...]) -> Code | None:
     """Compiled once. None where a number may pass 64 bits, or something is collected that is not a sum."""
     if any(how.how not in _KINDS for how in plan.collected):
         return None
     sums = tuple(dict.fromkeys(one for how in plan.collected for one in wanted(how)))
-    text = write(plan.layout, plan.inputs, plan.standing, plan.charges, sums)
-    if text is None:
+    try:
+        text = _write(plan, shapes, sums)
+    except TooWideError:
         return None
     engine = compiled.translated(text)
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(engine.get_function_address("stage"))
-    rows, owners = (tuple(item.full_name for item in items) for items in (plan.inputs, plan.standing))
-    return Code(call, engine, rows, (*owners, *plan.layout.codes), sums)
+    return Code(call, engine, plan.inputs, shapes, _owner_names(plan), sums)
 
 
-def write(layout: Layout, inputs: Sequence[Input], standing: Sequence[Input], charges: Sequence[Charge], sums: Sequence[Sum]) -> str | None:
-    """The module in LLVM's notation; None where a number may pass 64 bits."""
-    try:
-        return _write(layout, inputs, standing, charges, sums)
-    except TooWideError:
-        return None
+def shape(column: Any, item: Input) -> Shape:
+    """Of a column of the frame; what is not numbers in Arrow is read first, and then lies like this."""
+    kind = column.type if isinstance(column, pa.ChunkedArray) else None
+    null = kind is None or column.null_count > 0
+    if kind is not None and types.is_integer(kind) and kind != pa.uint64():
+        return Shape(kind.bit_width, types.is_signed_integer(kind), nullable=null)
+    if kind is not None and types.is_decimal(kind) and kind.bit_width <= 128 and kind.scale >= 0:
+        return Shape(kind.bit_width, scale=kind.scale, trusted=kind.precision <= 18, nullable=null)
+    return Shape(64, scale=item.type.places, read=True)
 
 
-def _write(layout: Layout, inputs: Sequence[Input], standing: Sequence[Input], charges: Sequence[Charge], sums: Sequence[Sum]) -> str:
-    loop, row = _Loop(), Row(layout, "r")
-    for place, item in enumerate(inputs):
-        loop.before += _pointer(f"c{place}", place)
-        row.numbers[item.full_name] = _bounded(put(row, f"load i64, ptr {put(row, f'getelementptr i64, ptr %c{place}, i64 %at')}"), item)
-    names = [*(item.full_name for item in standing), *layout.codes]
-    for place, name in enumerate(names, len(inputs)):
-        loop.before += _pointer(f"c{place}", place)
-        loop.first += [f"%s{place}.at = getelementptr i64, ptr %c{place}, i64 %o", f"%s{place} = load i64, ptr %s{place}.at"]
-        if name in layout.codes:
+def _owner_names(plan: Plan) -> tuple[str, ...]:
+    return (*(item.full_name for item in plan.standing), *plan.layout.codes)
+
+
+def _write(plan: Plan, shapes: Sequence[Shape], sums: Sequence[Sum]) -> str:
+    """The module in LLVM's notation."""
+    loop, row, ahead = _Loop(), Row(plan.layout, "r"), Row(plan.layout, "m")
+    between = Row(plan.layout, "d")
+    for place, (item, one) in enumerate(zip(plan.inputs, shapes, strict=True)):
+        loop.before += [*_pointer(f"c{place}", 2 * place), *_pointer(f"n{place}", 2 * place + 1)]
+        row.numbers[item.full_name] = _given(loop, row, ahead, between, place, item, one)
+    names = _owner_names(plan)
+    for place, name in enumerate(names):
+        loop.before += _pointer(f"s{place}.column", 2 * len(shapes) + place)
+        loop.first += [f"%s{place}.at = getelementptr i64, ptr %s{place}.column, i64 %o", f"%s{place} = load i64, ptr %s{place}.at"]
+        if name in plan.layout.codes:
             row.codes[name] = f"%s{place}"
         else:
-            row.numbers[name] = _bounded(f"%s{place}", standing[place - len(inputs)])
-    applied = _charges(charges, row)
-    steps: list[str] = []
-    for place, one in enumerate(sums):
-        loop.before += [*_pointer(f"o{place}", len(inputs) + len(names) + place), f"%a{place} = alloca i64"]
-        steps += _step(row, place, one, applied.get(one.of, True))
-        loop.first.append(f"store i64 {_start(one)}, ptr %a{place}")
+            row.numbers[name] = _bounded(f"%s{place}", plan.standing[place])
+    applied = _charges(plan.charges, row)
+    for place, total in enumerate(sums):
+        loop.before += [*_pointer(f"o{place}", 2 * len(shapes) + len(names) + place), f"%a{place} = alloca i64"]
+        loop.steps += _step(row, place, total, applied.get(total.of, True))
+        loop.first.append(f"store i64 {_start(total)}, ptr %a{place}")
         loop.last += [
             f"%t{place} = load i64, ptr %a{place}",
             f"%t{place}.at = getelementptr i64, ptr %o{place}, i64 %o",
             f"store i64 %t{place}, ptr %t{place}.at",
         ]
-    return _module(loop, row, steps)
+    return _module(loop, row, ahead, between)
 
 
 def _pointer(name: str, place: int) -> list[str]:
@@ -134,6 +165,115 @@ def _bounded(text: str, item: Input) -> Num:
     if max(-low, high) >= NARROW:
         raise TooWideError
     return Num(text, low, high)
+
+
+# --- a number of a row --------------------------------------------------------------------------------------------
+
+
+def _given(loop: _Loop, row: Row, ahead: Row, between: Row, place: int, item: Input, one: Shape) -> Num:
+    """The number of a row at its input's places, filled where it is a gap; what is no good spoils the owner, and counts as its least."""
+    value, wrong = _read(row, place, item, one)
+    least = const(value.low)
+    if not one.nullable:
+        spoil(row, wrong)
+        return select(row, wrong, least, value)
+    null = _null(row, place)
+    spoil(row, both(row, wrong, negated(row, null)))
+    good = select(row, either(row, wrong, null), least, value)
+    assert item.collect is not None, "inputs of a stage are collected"
+    evidence = item.collect.evidence
+    if evidence.fill == "refuse":
+        spoil(row, null)
+        return good
+    _count_gaps(loop, place, null, evidence.at_most)
+    if evidence.fill == "previous":
+        return _previous(loop, row, place, null, good)
+    if evidence.fill == "period_mean":
+        return select(row, null, _mean(loop, ahead, between, row, place, item, one, null), good)
+    assert evidence.value is not None, "a fixed value"
+    return select(row, null, const(scaled(evidence.value, item.type.places)), good)
+
+
+def _null(row: Row, place: int) -> str:
+    at = put(row, f"getelementptr i8, ptr %n{place}, i64 %at")
+    return put(row, f"icmp ne i8 {put(row, f'load i8, ptr {at}')}, 0")
+
+
+def _read(row: Row, place: int, item: Input, one: Shape) -> tuple[Num, Bit]:
+    """A number as it lies, at its input's places; and whether it is out of bounds or off its step."""
+    wrong: Bit = False
+    if one.bits == 128:
+        first = put(row, "shl i64 %at, 1")
+        value = _load(row, "i64", place, first)
+        if not one.trusted:
+            upper = _load(row, "i64", place, put(row, f"or i64 {first}, 1"))
+            wrong = put(row, f"icmp ne i64 {upper}, {put(row, f'ashr i64 {value}, 63')}")
+    else:
+        value = _load(row, f"i{one.bits}", place, "%at")
+        value = value if one.bits == 64 else put(row, f"{'sext' if one.signed else 'zext'} i{one.bits} {value} to i64")
+    fine = max(one.scale, item.type.places)
+    low, high, step = limits(item.type.low, item.type.high, item.type.grid, one.scale, fine)
+    if max(-low, high) * 10 ** (fine - one.scale) >= NARROW:
+        raise TooWideError
+    wrong = either(row, wrong, put(row, f"icmp ugt i64 {put(row, f'sub i64 {value}, {low}')}, {high - low}"))
+    number_ = multiply(row, Num(value, low, high), const(10 ** (fine - one.scale)))
+    if step and 10 ** (fine - one.scale) % step:
+        wrong = either(row, wrong, put(row, f"icmp ne i64 {put(row, f'srem i64 {number_.text}, {step}')}, 0"))
+    unit = 10 ** (fine - item.type.places)
+    if unit > 1:
+        number_ = Num(put(row, f"sdiv i64 {number_.text}, {unit}"), -(-number_.low // unit), number_.high // unit)
+    return number_, wrong
+
+
+def _load(row: Row, kind: str, place: int, at: str) -> str:
+    return put(row, f"load {kind}, ptr {put(row, f'getelementptr {kind}, ptr %c{place}, i64 {at}')}")
+
+
+def _count_gaps(loop: _Loop, place: int, null: str, most: int) -> None:
+    loop.before.append(f"%g{place} = alloca i64")
+    loop.first.append(f"store i64 0, ptr %g{place}")
+    loop.steps += [f"%g{place}.was = load i64, ptr %g{place}", f"%g{place}.one = zext i1 {null} to i64"]
+    loop.steps += [f"%g{place}.is = add i64 %g{place}.was, %g{place}.one", f"store i64 %g{place}.is, ptr %g{place}"]
+    loop.last += [f"%g{place}.all = load i64, ptr %g{place}", f"%g{place}.over = icmp sgt i64 %g{place}.all, {most}", *_spoilt(f"g{place}", f"%g{place}.over")]
+
+
+def _spoilt(name: str, wrong: str) -> list[str]:
+    return [f"%{name}.bad.was = load i1, ptr %bad", f"%{name}.bad.is = or i1 %{name}.bad.was, {wrong}", f"store i1 %{name}.bad.is, ptr %bad"]
+
+
+def _previous(loop: _Loop, row: Row, place: int, null: str, good: Num) -> Num:
+    """The last number before; a gap before any spoils the owner. What is carried from row to row is read where the row begins."""
+    loop.before += [f"%p{place} = alloca i64", f"%h{place} = alloca i1"]
+    loop.first += [f"store i64 {good.low}, ptr %p{place}", f"store i1 false, ptr %h{place}"]
+    before, has = put(row, f"load i64, ptr %p{place}"), put(row, f"load i1, ptr %h{place}")
+    spoil(row, both(row, null, negated(row, has)))
+    found = select(row, null, Num(before, good.low, good.high), good)
+    loop.steps += [f"store i64 {found.text}, ptr %p{place}", f"%h{place}.is = or i1 {has}, {negated(row, null)}", f"store i1 %h{place}.is, ptr %h{place}"]
+    return found
+
+
+def _mean(loop: _Loop, ahead: Row, between: Row, row: Row, place: int, item: Input, one: Shape, null: str) -> Num:
+    """The mean of the owner's numbers, added up in a loop ahead of the main one; a gap where there is none at all spoils the owner."""
+    assert item.collect is not None, "inputs of a stage are collected"
+    value, wrong = _read(ahead, place, item, one)
+    value = select(ahead, either(ahead, wrong, _null(ahead, place)), const(0), value)
+    present = put(ahead, f"zext i1 {put(ahead, f'xor i1 {_null(ahead, place)}, true')} to i64")
+    for name, text in ((f"u{place}", value.text), (f"k{place}", present)):
+        loop.before.append(f"%{name} = alloca i64")
+        loop.first.append(f"store i64 0, ptr %{name}")
+        loop.ahead += [f"%{name}.was = load i64, ptr %{name}", f"%{name}.is = add i64 %{name}.was, {text}", f"store i64 %{name}.is, ptr %{name}"]
+    low, high = min(value.low, 0) * LONGEST, max(value.high, 0) * LONGEST
+    if max(-low, high) >= NARROW // 4:
+        raise TooWideError
+    count = put(between, f"load i64, ptr %k{place}")
+    divisor = multiply(between, Num(put(between, f"call i64 @llvm.umax.i64(i64 {count}, i64 1)"), 1, LONGEST), const(scaled(item.type.grid, item.type.places)))
+    mean = rounded(between, Num(put(between, f"load i64, ptr %u{place}"), low, high), divisor, item.collect.mode, taken=True)
+    mean = multiply(between, mean, const(scaled(item.type.grid, item.type.places)))
+    spoil(row, both(row, null, put(row, f"icmp eq i64 {count}, 0")))
+    return Num(mean.text, min(value.low, 0), max(value.high, 0))
+
+
+# --- the loops ----------------------------------------------------------------------------------------------------
 
 
 def _charges(charges: Sequence[Charge], row: Row) -> dict[str, Bit]:
@@ -178,35 +318,75 @@ def _step(row: Row, place: int, one: Sum, applies: Bit) -> list[str]:
     return [*lines, f"%a{place}.is = select i1 %a{place}.take, i64 {value}, i64 {carried}", f"store i64 %a{place}.is, ptr %a{place}"]
 
 
-def _module(loop: _Loop, row: Row, steps: Sequence[str]) -> str:
+def _module(loop: _Loop, row: Row, ahead: Row, between: Row) -> str:
     parts = [
-        *row.tables,
-        "define void @stage(ptr noalias %slots, i64 %owners, ptr noalias %begins, ptr noalias %flag) {\nentry:\n%bad = alloca i1\nstore i1 false, ptr %bad",
+        *(table for one in (row, ahead, between) for table in one.tables),
+        "define void @stage(ptr noalias %slots, i64 %owners, ptr noalias %begins, ptr noalias %flags) {\nentry:\n%bad = alloca i1",
         *loop.before,
         "br label %owner\nowner:\n%o = phi i64 [ 0, %entry ], [ %o.next, %told ]\n%o.next = add nuw nsw i64 %o, 1",
         "%from.at = getelementptr i64, ptr %begins, i64 %o\n%from = load i64, ptr %from.at",
-        "%to.at = getelementptr i64, ptr %begins, i64 %o.next\n%to = load i64, ptr %to.at",
+        "%to.at = getelementptr i64, ptr %begins, i64 %o.next\n%to = load i64, ptr %to.at\nstore i1 false, ptr %bad",
         *loop.first,
-        "%some = icmp slt i64 %from, %to\nbr i1 %some, label %row, label %told\nrow:\n%at = phi i64 [ %from, %owner ], [ %at.next, %row ]",
-        *row.lines,
-        f"%bad.was = load i1, ptr %bad\n%bad.is = or i1 %bad.was, {bit(row.bad)}\nstore i1 %bad.is, ptr %bad",
-        *steps,
-        "%at.next = add nuw nsw i64 %at, 1\n%at.end = icmp eq i64 %at.next, %to\nbr i1 %at.end, label %told, label %row\ntold:",
+        f"%some = icmp slt i64 %from, %to\nbr i1 %some, label %{'ahead' if loop.ahead else 'between'}, label %told",
+    ]
+    if loop.ahead:
+        parts += _each("ahead", "owner", [*ahead.lines, *loop.ahead], "between")
+    parts += ["between:", *between.lines, "br label %row"]
+    parts += _each("row", "between", [*row.lines, *_spoilt("row", bit(row.bad)), *loop.steps], "told")
+    parts += [
+        "told:",
         *loop.last,
-        "%over = icmp eq i64 %o.next, %owners\nbr i1 %over, label %done, label %owner\ndone:",
-        "%bad.found = load i1, ptr %bad\n%bad.byte = zext i1 %bad.found to i8\nstore i8 %bad.byte, ptr %flag\nret void\n}",
-        "declare i64 @llvm.umin.i64(i64, i64)\n!0 = distinct !{}",
+        "%bad.found = load i1, ptr %bad\n%bad.byte = zext i1 %bad.found to i8",
+        "%flag = getelementptr i8, ptr %flags, i64 %o\nstore i8 %bad.byte, ptr %flag",
+        "%over = icmp eq i64 %o.next, %owners\nbr i1 %over, label %done, label %owner\ndone:\nret void\n}",
+        "declare i64 @llvm.umin.i64(i64, i64)\ndeclare i64 @llvm.umax.i64(i64, i64)\n!0 = distinct !{}",
     ]
     return "\n".join(parts)
 
 
-def run(code: Code, begins: Ints, columns: Mapping[str, Ints]) -> dict[Sum, Ints] | None:
-    """Every sum by owner; None where a row cannot be worked out. Columns are of machine words."""
-    owners = len(begins) - 1
-    kept = [np.ascontiguousarray(columns[name], np.int64) for name in (*code.rows, *code.owners)]
-    found = {one: np.empty(owners, np.int64) for one in code.sums}
-    slots = np.array([column.ctypes.data for column in (*kept, *found.values())], np.int64)
-    flag, begins = np.zeros(1, np.uint8), np.ascontiguousarray(begins, np.int64)
-    if owners:
-        code.call(slots.ctypes.data, owners, begins.ctypes.data, flag.ctypes.data)
-    return None if flag[0] else found
+def _each(name: str, before: str, body: Sequence[str], after: str) -> list[str]:
+    """``body`` for every row of an owner that has some."""
+    at = "%at" if name == "row" else f"%{name}.at"
+    return [
+        f"{name}:\n{at} = phi i64 [ %from, %{before} ], [ {at}.next, %{name} ]",
+        *(line.replace("%at", at) if at != "%at" else line for line in body),
+        f"{at}.next = add nuw nsw i64 {at}, 1\n{at}.end = icmp eq i64 {at}.next, %to\nbr i1 {at}.end, label %{after}, label %{name}",
+    ]
+
+
+# --- running ------------------------------------------------------------------------------------------------------
+
+
+def run(code: Code, begins: Ints, pieces: Mapping[str, Piece], owners: Mapping[str, Ints]) -> tuple[dict[Sum, Ints], Mask] | None:
+    """Every sum by owner, and the owners with a number that cannot be used or a gap that stays open; None where a column is not as the code takes it."""
+    count = len(begins) - 1
+    found = {one: np.zeros(count, np.int64) for one in code.sums}
+    flags, kept, addresses = np.zeros(count, np.uint8), [np.ascontiguousarray(begins, np.int64)], []
+    for item, one in zip(code.inputs, code.shapes, strict=True):
+        column = _column(pieces[item.full_name], item, one, kept)
+        if column is None:
+            return None
+        addresses += column
+    kept += [np.ascontiguousarray(owners[name], np.int64) for name in code.owners]
+    addresses += [column.ctypes.data for column in (*kept[len(kept) - len(code.owners) :], *found.values())]
+    slots = np.array(addresses, np.int64)
+    if count:
+        code.call(slots.ctypes.data, count, kept[0].ctypes.data, flags.ctypes.data)
+    return found, flags.astype(np.bool_)
+
+
+def _column(piece: Piece, item: Input, one: Shape, kept: list[Any]) -> list[int] | None:
+    """Where the numbers lie, and the bytes of their nulls."""
+    if not one.read:
+        null, buffer = null_mask(piece), piece.buffers()[1]
+        address = (buffer.address if buffer is not None else 0) + piece.offset * one.bits // 8
+    else:
+        column = read_numbers(piece, item)
+        if column.bad is not None or column.values.dtype == object:
+            return None
+        null, numbers = column.null, np.ascontiguousarray(column.values)
+        kept.append(numbers)
+        address = numbers.ctypes.data
+    bytes_ = null.view(np.uint8) if null is not None else np.zeros(len(piece) if one.nullable else 0, np.uint8)
+    kept += [piece, bytes_]
+    return [address, bytes_.ctypes.data]

@@ -144,6 +144,12 @@ def open_rows(planned: Program, outer: Frame, start: Ints | None, end: Ints | No
     return Rows(_taken(opened, rows), begins, first[rows], None if after is None else after[rows], rank[rows], start, end)
 
 
+def compiled_for(planned: Program, rows: Rows) -> stage_code.Code | None:
+    """The stage compiled for columns like these; None where it cannot be."""
+    shapes = tuple(stage_code.shape(rows.frame.columns.get(item.full_name), item) for item in planned.stage.inputs)
+    return stage_code.code(planned.source, shapes)
+
+
 def _days(opened: Frame, name: str) -> Ints:
     """Days since 1970, as they lie in memory."""
     piece = columns.cut(opened.columns[name], 0, opened.rows)
@@ -352,9 +358,8 @@ def derive(planned: Program, rows: Rows, begin: int, stop: int, read: Mapping[st
     if planned.stage.grain != "record":
         for mask in wanted.values():
             bad |= mask & (part.sizes == 0)
-    numbers, spoilt = _complete(planned, rows, part, needs)
+    collect, spoilt = _collector(planned, rows, part, read, needs, bad)
     bad |= spoilt
-    collect = _collector(planned, rows, numbers, read, part, ~bad)
     found: dict[str, Column] = {}
     faults: list[tuple[Input, _Collected, Mask]] = []
     late = np.zeros(stop - begin, np.bool_)
@@ -383,13 +388,11 @@ def _either(null: Mask | None, bad: Mask | None, count: int) -> Mask:
 
 def _complete(planned: Program, rows: Rows, part: _Part, needs: Callable[[str], Mask]) -> tuple[dict[str, Ints], Mask]:
     """The stage's inputs with gaps filled where they are needed; and the owners with a number that cannot be used or a gap that stays open."""
-    count, owners = part.rows.stop - part.rows.start, len(part.sizes)
+    owners = len(part.sizes)
     spoilt, numbers = np.zeros(owners, np.bool_), {}
     owner: Ints | None = None
     for item in planned.stage.inputs:
-        column = rows.frame.columns.get(item.full_name)
-        piece: Piece = [None] * count if column is None else columns.cut(column, part.rows.start, part.rows.stop)
-        read = intake.read_numbers(piece, item)
+        read = intake.read_numbers(_piece(rows, item, part), item)
         values = read.values
         if read.bad is None and read.null is None:
             numbers[item.full_name] = values
@@ -408,15 +411,26 @@ def _complete(planned: Program, rows: Rows, part: _Part, needs: Callable[[str], 
 
 
 def _collector(
-    planned: Program, rows: Rows, numbers: Mapping[str, Ints], read: Mapping[str, Column], part: _Part, good: Mask
-) -> Callable[[Input, Collect], _Collected]:
-    """How facts are collected from the rows: by compiled code where there is some, and nothing in these rows it cannot do; else by NumPy."""
+    planned: Program, rows: Rows, part: _Part, read: Mapping[str, Column], needs: Callable[[str], Mask], bad: Mask
+) -> tuple[Callable[[Input, Collect], _Collected], Mask]:
+    """How facts are collected from the rows, and the owners with a number that cannot be used or a gap that stays open: by compiled code
+    where there is some for rows like these, else by NumPy.
+    """
     if rows.code is not None and int(part.sizes.max(initial=0)) <= stage_code.LONGEST:
-        sums = stage_code.run(rows.code, part.begins, {**{name: read[name].values for name in planned.named}, **numbers})
-        if sums is not None:
-            return lambda item, how: _from_sums(planned, item, how, sums)
-    stage = _rate(planned, numbers, read, part, good)
-    return lambda item, how: _collect(planned, item, how, stage, part)
+        gaps = [item.full_name for item, shape in zip(rows.code.inputs, rows.code.shapes, strict=True) if shape.nullable]
+        pieces = {item.full_name: _piece(rows, item, part) for item in planned.stage.inputs}
+        owners = {name: read[name].values for name in planned.named}
+        done = stage_code.run(rows.code, part.begins, pieces, owners) if all(needs(name).all() for name in gaps) else None
+        if done is not None:
+            return lambda item, how: _from_sums(planned, item, how, done[0]), done[1]
+    numbers, spoilt = _complete(planned, rows, part, needs)
+    stage = _rate(planned, numbers, read, part, ~(bad | spoilt))
+    return lambda item, how: _collect(planned, item, how, stage, part), spoilt
+
+
+def _piece(rows: Rows, item: Input, part: _Part) -> Piece:
+    column = rows.frame.columns.get(item.full_name)
+    return [None] * (part.rows.stop - part.rows.start) if column is None else columns.cut(column, part.rows.start, part.rows.stop)
 
 
 def _from_sums(planned: Program, item: Input, how: Collect, sums: Mapping[stage_code.Sum, Ints]) -> _Collected:
