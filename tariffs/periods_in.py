@@ -81,8 +81,22 @@ def days_in(piece: Piece, name: str) -> tuple[Ints, Mask]:
 
 def _whole_months(start: Ints, end: Ints) -> Ints:
     """Months of each half-open period; -1 where it does not start and end on one day of the month."""
-    epoch = date(1970, 1, 1).toordinal()
-    first, last = ((days - epoch).astype("datetime64[D]") for days in (start, end))
-    first_month, last_month = first.astype("datetime64[M]"), last.astype("datetime64[M]")
-    same_day = (first - first_month.astype("datetime64[D]")) == (last - last_month.astype("datetime64[D]"))
-    return np.where(same_day, (last_month - first_month).astype(np.int64), -1)
+    (first_month, first), (last_month, last) = _calendar(start, end)
+    return np.where(first == last, last_month - first_month, -1)
+
+
+def _calendar(*columns: Ints) -> list[tuple[Ints, Ints]]:
+    """Month and day of the month of each day: looked up where days are more than the calendar they lie in."""
+    if not len(columns[0]):
+        return [(column, column) for column in columns]
+    low, high = min(int(column.min()) for column in columns), max(int(column.max()) for column in columns)
+    if high - low >= len(columns[0]):
+        return [_month_and_day(column) for column in columns]
+    months, days = _month_and_day(np.arange(low, high + 1))
+    return [(months[column - low], days[column - low]) for column in columns]
+
+
+def _month_and_day(ordinal: Ints) -> tuple[Ints, Ints]:
+    day = (ordinal - date(1970, 1, 1).toordinal()).astype("datetime64[D]")
+    month = day.astype("datetime64[M]")
+    return month.astype(np.int64), (day - month.astype("datetime64[D]")).astype(np.int64)

@@ -177,7 +177,7 @@ def _texts(opened: Frame, name: str) -> Any:
 def _codes(outer: Frame, opened: Frame) -> tuple[Ints, Ints]:
     """The accounts of both frames as numbers, in the order in which the rated frame names them. FactsError: rows of nobody."""
     own, theirs = (_named(frame) for frame in (outer, opened))
-    known = pc.take(own.dictionary, own.indices).unique()
+    known = pc.take(own.dictionary, own.indices.unique()).unique()
     code, wanted = (_lookup(array, known) for array in (own, theirs))
     if len(wanted) and int(wanted.min()) < 0:
         nobody = wanted < 0
@@ -239,7 +239,10 @@ def _runs(code: Ints, first: Ints, held: Ints) -> Ints | None:
 def _begins(own: Ints, start: Ints, theirs: Ints, edges: Ints, held: Ints) -> Ints:
     """Where each owner's rows begin, when owners and rows lie in the same order: a search an owner among its account's days."""
     accounts = theirs[edges[:-1]]
-    low, high = edges[np.searchsorted(accounts, own)], edges[np.searchsorted(accounts, own, side="right")]
+    if np.array_equal(accounts, np.arange(len(accounts))):  # every account has rows
+        low, high = edges[np.minimum(own, len(accounts))], edges[np.minimum(own + 1, len(accounts))]
+    else:
+        low, high = edges[np.searchsorted(accounts, own)], edges[np.searchsorted(accounts, own, side="right")]
     later = np.append(False, own[1:] == own[:-1])[: len(own)]  # an account's first period also has what lies before it
     if len(held):
         at = np.where(later, low + start - held[np.minimum(low, len(held) - 1)], low)  # where no day is missing before it
