@@ -95,7 +95,7 @@ def by_numpy(wh: Ints) -> Ints:
 
 def pysam() -> Any:
     """A meter on a tariff of three tiers, as the documentation of Utilityrate5 sets one up."""
-    from PySAM import Utilityrate5  # type: ignore[import-untyped]
+    from PySAM import Utilityrate5
 
     model: Any = Utilityrate5.new()
     rates = model.ElectricityRates

@@ -65,4 +65,4 @@ def revoke(
         if as_json:
             show({"key": key, "revoked": done})
         else:
-            screens.tell(out, "say.key-revoked" if done else "say.key-was-revoked", locale, key=key, seconds=f"{TRUSTED:g}")
+            screens.tell(out, "say.key-revoked" if done else "say.key-was-revoked", locale, id=key, seconds=f"{TRUSTED:g}")

@@ -65,6 +65,8 @@ class Invoice(Wire):
     currency: str
     total: Amount
     issued_at: datetime | None
+    corrects: str | None = Field(description="the id of the document a credit note stands against")
+    reason: str = Field(description="why a credit note was given")
     lines: list[InvoiceLine]
     parts: list[InvoicePart]
 
@@ -141,14 +143,15 @@ class Quote(Wire):
 
 
 class Event(Wire):
-    """``docs/events.md`` tells what each kind says and how the chain of hashes is checked."""
+    """As the chain has it, letter by letter, so that anybody can check the hashes: ``docs/events.md`` tells how, and what each kind says."""
 
+    utility: str
     seq: int
-    at: datetime
+    at: str
     actor: str
     kind: str
     subject: str
-    data: dict[str, Any]
+    data: str = Field(description="what happened, as a JSON text")
     previous: str
     hash: str
 

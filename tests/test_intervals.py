@@ -42,7 +42,7 @@ def test_facts_are_those_of_usage_records(kind: Any) -> None:
     random, rule = Random(7), version(ALL)
     names = [item.full_name for item in rule.model.inputs]
     meters = {f"m{i}": {name: daily(random, 59) for name in names} for i in range(5)}
-    frame = {"account": list(meters), "start": pa.array([START] * 5)} | {name: pa.array([m[name] for m in meters.values()], kind) for name in names}
+    frame: dict[str, Any] = {"account": list(meters), "start": pa.array([START] * 5)} | {name: pa.array([m[name] for m in meters.values()], kind) for name in names}
     found, lacking = collect_intervals(rule.model, pa.table(frame), a_day=1)
     assert lacking.num_rows == 0
     days = [START + timedelta(days=i) for i in range(59)]
@@ -63,7 +63,7 @@ def test_facts_are_those_of_usage_records(kind: Any) -> None:
 def test_a_meter_that_lacks_a_reading_has_no_fact_that_month_and_is_told() -> None:
     rule, hours = version("used: {collect: sum, F}"), [D("0.01")] * 31 * 24
     gap = [*hours[:5], None, *hours[6:]]
-    frame = {"account": ["a", "b"], "start": pa.array([START] * 2), "used": pa.array([hours, gap], pa.list_(pa.decimal128(9, 2)))}
+    frame: dict[str, Any] = {"account": ["a", "b"], "start": pa.array([START] * 2), "used": pa.array([hours, gap], pa.list_(pa.decimal128(9, 2)))}
     found, lacking = collect_intervals(rule.model, pa.table(frame))
     assert found["used"].to_pylist() == [D("7.44"), None]
     assert lacking.to_pylist() == [{"account": "b", "period_start": START, "input": "used", "lacking": 1}]

@@ -49,7 +49,7 @@ def by_rate(version: tariffs.TariffVersion, plants: list[dict[str, Any]], period
 
 def compiles(version: tariffs.TariffVersion) -> bool:
     """Whether the stage can be compiled: the mean of the largest is left to NumPy."""
-    return all(item.collect is None or item.collect.how != "top_mean" for item in version.model.inputs if item.collect and item.collect.of)
+    return all(item.collect.how != "top_mean" for item in version.model.inputs if item.collect and item.collect.of)
 
 
 @pytest.mark.parametrize("part", range(4))

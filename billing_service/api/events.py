@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -29,12 +28,13 @@ def list_events(
         found = events.after(conn, who.utility, after, limit)
     told = [
         Event(
+            utility=who.utility,
             seq=one.seq,
-            at=one.at,
+            at=events.moment(one.at),
             actor=one.actor,
             kind=one.kind,
             subject=one.subject,
-            data=json.loads(one.data),
+            data=one.data,
             previous=one.previous,
             hash=one.hash,
         )

@@ -69,7 +69,7 @@ def verify(conn: Connection, utility: str, anchor: tuple[int, str] | None = None
 def hash_of(utility: str, at: datetime, values: Mapping[str, Any]) -> str:
     """The sha256 over everything the row holds, as one canonical JSON object; ``data`` enters as the text it is stored as."""
     row = {name: values[name] for name in ("seq", "actor", "kind", "subject", "data", "previous")}
-    return hashlib.sha256(canonical({**row, "utility": utility, "at": _moment(at)}).encode()).hexdigest()
+    return hashlib.sha256(canonical({**row, "utility": utility, "at": moment(at)}).encode()).hexdigest()
 
 
 def canonical(data: Mapping[str, Any]) -> str:
@@ -84,7 +84,7 @@ def _plain(item: Any) -> Any:
         case Decimal():
             return format(item, "f")
         case datetime():
-            return _moment(item)
+            return moment(item)
         case date():
             return item.isoformat()
         case Mapping():
@@ -95,5 +95,6 @@ def _plain(item: Any) -> Any:
             raise TypeError(f"{item!r} has no place in an event")
 
 
-def _moment(at: datetime) -> str:
+def moment(at: datetime) -> str:
+    """An instant as the chain writes it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

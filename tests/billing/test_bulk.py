@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -37,7 +38,7 @@ def documents() -> dict[str, list[Any]]:
     }
 
 
-def loaded(office: Office) -> list[dict[str, Any]]:
+def loaded(office: Office) -> list[Mapping[str, Any]]:
     return [row for row in office.rows("documents") if row["id"].startswith("D") and "\t" in row["id"]]
 
 

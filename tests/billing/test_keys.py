@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from fastapi.routing import APIRoute
 from sqlalchemy import select
@@ -146,6 +149,11 @@ def test_events_come_in_order_and_their_hashes_join(city: Office) -> None:
     assert [one["seq"] for one in every] == list(range(1, len(every) + 1))
     assert [one["previous"] for one in every[1:]] == [one["hash"] for one in every[:-1]]
     assert nothing == {"events": [], "next": rest["next"]}
+    program = (Path(__file__).parent.parent.parent / "docs" / "events.md").read_text("utf-8").split("```python\n")[1].split("```")[0]
+    told: dict[str, Any] = {}
+    exec(program, told)
+    assert told["first_broken"](every) is None
+    assert told["first_broken"]([*every[:2], {**every[2], "actor": "somebody"}, *every[3:]]) == 3
 
 
 def test_a_key_is_made_listed_and_taken_back_by_command(city: Office) -> None:

@@ -99,9 +99,10 @@ def test_shares_of_a_meter_are_exact_and_change_by_rows(office: Office) -> None:
     city = furnish(office)
     with city.opened() as engine:
         with connect.writing(engine, "main") as conn:
-            for account, parts in (("A1", "45.5"), ("A2", "0.000001")):
-                values = {"point": "M1", "account": account, "parts": Decimal(parts), "from": date(2026, 1, 1), "recorded_by": "li", "recorded_at": NOW}
-                assert entitlements.add_share(conn, "main", **values) == 1
+            values: dict[str, Any] = {"point": "M1", "from": date(2026, 1, 1), "recorded_by": "li", "recorded_at": NOW}
+            assert entitlements.add_share(conn, "main", **values, account="A1", parts=Decimal("45.5")) == 1
+            values |= {"account": "A2", "parts": Decimal("0.000001")}
+            assert entitlements.add_share(conn, "main", **values) == 1
             assert entitlements.add_share(conn, "main", **{**values, "parts": Decimal(1), "known": date(2026, 11, 10)}) == 2
         with connect.reading(engine, "main") as conn:
             now, then = (entitlements.shares_of(conn, "main", *OCTOBER, known) for known in (None, date(2026, 11, 9)))

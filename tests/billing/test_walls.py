@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine, insert, select, text
@@ -46,7 +47,7 @@ def both(postgresql: postgres.Server, tmp_path_factory: pytest.TempPathFactory) 
             yield Both(postgresql, name, engine)
 
 
-def of_other(both: Both) -> dict[str, object]:
+def of_other(both: Both) -> dict[str, Any]:
     """What stands under ``other``, read past every wall."""
     summed = "SELECT count(*), md5(string_agg(one::text, ' ' ORDER BY one::text))"
     return {table: both.server.query(f"{summed} FROM {table} one WHERE {key} = 'other'", both.name) for table, key in TABLES.items()}
@@ -94,8 +95,10 @@ def test_a_row_of_another_utility_is_refused_also_by_its_own_columns(both: Both)
 def test_copy_cannot_add_rows_to_another_utility_nor_read_any(both: Both) -> None:
     before = of_other(both)
     with connect.reading(both.engine, "other") as conn:
-        rows = {name: dict(conn.execute(select(tables.metadata.tables[name])).first()._mapping) for name in ("documents", "lines", "parts")}
-    changes = {"documents": {"id": "new", "number": None, "state": "draft"}, "lines": {"seq": 99}, "parts": {"tariff": "cn/other"}}
+        rows: dict[str, dict[str, Any]] = {
+            name: dict(conn.execute(select(tables.metadata.tables[name])).mappings().first() or {}) for name in ("documents", "lines", "parts")
+        }
+    changes: dict[str, dict[str, Any]] = {"documents": {"id": "new", "number": None, "state": "draft"}, "lines": {"seq": 99}, "parts": {"tariff": "cn/other"}}
     for name, change in changes.items():
         table = tables.metadata.tables[name]
         row = {column: value for column, value in {**rows[name], **change}.items() if column != "utility"}
