@@ -14,7 +14,7 @@ import tariffs
 from tariffs import stage_code
 from tests.random_plants import PERIODS, random_rows, random_version
 
-KINDS = [pa.decimal128(30, 1), pa.decimal128(9, 2), pa.decimal64(12, 1), pa.decimal128(20, 3)]
+KINDS: list[Any] = [pa.decimal128(30, 1), pa.decimal128(9, 2), pa.decimal64(12, 1), pa.decimal128(20, 3)]
 
 
 def as_arrow(random: Random, version: tariffs.TariffVersion, plants: list[list[dict[str, Any]]]) -> pa.Table:
