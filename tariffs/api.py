@@ -130,9 +130,7 @@ class TariffVersion:
 
         by_row = period is None and "period_start" in _names(frame)  # the frame says each row's period itself
         span = None if by_row else self._period(period, {})
-        return rate(
-            self.model, frame, stage=stage, period=span, errors=errors, workings=workings, locale=locale, threads=threads, engine=engine, narrow=narrow
-        )
+        return rate(self.model, frame, stage=stage, period=span, errors=errors, workings=workings, locale=locale, threads=threads, engine=engine, narrow=narrow)
 
     def _period(self, given: Period | None, facts: Mapping[str, object]) -> tuple[date, date] | None:
         if given is not None:

@@ -42,7 +42,9 @@ def test_facts_are_those_of_usage_records(kind: Any) -> None:
     random, rule = Random(7), version(ALL)
     names = [item.full_name for item in rule.model.inputs]
     meters = {f"m{i}": {name: daily(random, 59) for name in names} for i in range(5)}
-    frame: dict[str, Any] = {"account": list(meters), "start": pa.array([START] * 5)} | {name: pa.array([m[name] for m in meters.values()], kind) for name in names}
+    frame: dict[str, Any] = {"account": list(meters), "start": pa.array([START] * 5)} | {
+        name: pa.array([m[name] for m in meters.values()], kind) for name in names
+    }
     found, lacking = collect_intervals(rule.model, pa.table(frame), a_day=1)
     assert lacking.num_rows == 0
     days = [START + timedelta(days=i) for i in range(59)]
