@@ -100,10 +100,19 @@ def disturbed(command: Sequence[str], url: str, seconds: float, random: Random, 
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 killed += 1
+                if _ended(command[0], url):
+                    return killed
                 continue
         if process.wait() != 0:
             raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
         return killed
+
+
+def _ended(command: str, url: str) -> bool:
+    """Whether a killed command had done all its work: given again it would begin another run, or be refused."""
+    with connect.opened(Settings(db=url).url) as engine, connect.reading(engine, "main") as conn:
+        states = set(conn.execute(select(tables.runs.c.state).where(tables.runs.c.utility == "main")).scalars())
+    return bool(states) and states <= ({"issued"} if command == "issue" else {"draft"})
 
 
 def digest(url: str) -> str:
