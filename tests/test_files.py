@@ -257,3 +257,13 @@ def test_the_summary_for_machines_has_totals_by_charge(source: Path) -> None:
     assert found["totals"] == {"quota_fee": "1500.30", "plain_fee": "1500.00", "total": "3000.30"}
     assert (found["rows"], found["bad"], found["peak_measured_as"], int(found["peak_mebibytes"]) > 0) == (2, 0, "ru_maxrss", True)
     assert "2 rows done" in done.stderr
+
+
+def test_a_cold_start_from_parquet_to_parquet_does_not_wait_for_pandas(source: Path) -> None:
+    weights = pa.array([Decimal("5.001"), None, *[Decimal(1)] * 7], pa.decimal128(9, 3))
+    table = pa.table({"payer": ["other"] * 9, "weight": weights, "quota": weights}).slice(2)
+    pq.write_table(table, source.with_suffix(".parquet"), store_decimal_as_integer=True)
+    script = "import sys; from pathlib import Path; import tariffs; from tariffs.frames import rate_file; v = tariffs.load('cn/beijing/kitchen-waste', on='2022-10-31')"
+    script += "; done = rate_file(v, Path(sys.argv[1]), Path(sys.argv[2]), period=None); print(done.totals['total'], 'pandas' in sys.modules)"
+    command = [sys.executable, "-c", script, str(source.with_suffix(".parquet")), str(source.parent / "out.parquet")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.split() == ["2100.00", "False"]
