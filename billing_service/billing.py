@@ -13,7 +13,7 @@ from tariffs.money import EXACT, total
 #: Derived ids live under this name, so the same run always gives its documents the same ids.
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "tariffs:billing:document")
 
-_PREFIX = {"invoice": "INV", "difference": "DIF", "settlement": "SET"}
+_PREFIX = {"invoice": "INV", "difference": "DIF", "settlement": "SET", "credit_note": "CRN"}
 
 Key = tuple[str, str]  # account, tariff
 ChargeKey = tuple[str, str]  # charge, kind

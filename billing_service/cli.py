@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from billing_service import cli_keys, cli_runs, problems, runs, screens, working
+from billing_service import cli_documents, cli_keys, cli_runs, problems, runs, screens, working
 from billing_service import review as reviews
 from billing_service.door import (
     LOCALE,
@@ -312,6 +312,7 @@ def serve(
         uvicorn.run(create_app(settings), host=host, port=port, log_level="info")
 
 
+app.add_typer(cli_documents.app)
 app.add_typer(cli_keys.app, name="key")
 app.add_typer(cli_runs.app)
 

@@ -22,8 +22,15 @@ def settle(db: Engine, settings: Settings, plant: str, period: Period, known: da
     one document and not two. While another of the plant's settlements is a draft nothing that overlaps it is begun.
     """
     with writing(db, settings.utility) as conn:
-        _check(conn, settings.utility, plant, period)
-        return runs.run_in(conn, settings, period, known, now, progress, Scope(plant, _due))
+        return settle_in(conn, settings, plant, period, known, now, progress)
+
+
+def settle_in(
+    conn: Connection, settings: Settings, plant: str, period: Period, known: date | None, now: datetime, progress: Progress = lambda _what, _done, _of: None
+) -> runs.Outcome:
+    """``settle`` inside a transaction that has the utility for itself."""
+    _check(conn, settings.utility, plant, period)
+    return runs.run_in(conn, settings, period, known, now, progress, Scope(plant, _due))
 
 
 def _check(conn: Connection, utility: str, plant: str, period: Period) -> None:

@@ -60,6 +60,8 @@ def assemble(document: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[
         currency=document.currency,
         total=money(document.total),
         issued_at=document.issued_at,
+        corrects=document.corrects,
+        reason=document.reason,
         lines=[_line(line) for line in lines],
         parts=[_part(document, part, kept[part.digest]) for part in parts],
     )

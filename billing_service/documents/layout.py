@@ -14,6 +14,7 @@ from billing_service.documents.invoice import money
 from billing_service.documents.paper import Entry, Paper
 from billing_service.messages import known, text
 from billing_service.review import Review, exception_json, grouped
+from billing_service.store.documents import CREDIT
 from tariffs import Rating, daily, report
 from tariffs.messages import label, language_of
 from tariffs.messages import text as say
@@ -34,7 +35,9 @@ Laid = dict[str, Any]
 def title(paper: Paper, locale: str) -> str:
     """What kind of document it is, for whom."""
     kind = "settlement" if paper.direction == "payable" else "invoice"
-    if paper.kind == "difference":
+    if paper.kind == CREDIT:
+        kind = "credit"
+    elif paper.kind == "difference":
         kind = "settlement-difference" if kind == "settlement" else "credit" if paper.total < 0 else "difference"
     return text(f"paper.title.{kind}", locale)
 
@@ -49,6 +52,8 @@ def facts(paper: Paper, locale: str) -> list[tuple[str, str | date]]:
     found.append((text("paper.run", locale), paper.run))
     if paper.corrects:
         found.append((text("paper.corrects", locale), ", ".join(paper.corrects)))
+    if paper.reason:
+        found.append((text("paper.reason", locale), paper.reason))
     found += [(text("paper.account", locale), paper.account), (text("paper.name", locale), paper.name)]
     rest = {"address": paper.address, "district": paper.district, "class": paper.payer_class}
     return found + [(text(f"paper.{name}", locale), value) for name, value in rest.items() if value]

@@ -15,7 +15,7 @@ from billing_service.billing import series_of
 from billing_service.documents.invoice import kept_versions
 from billing_service.settings import Settings
 from billing_service.staged import given_facts
-from billing_service.store import documents, papers
+from billing_service.store import credit_notes, documents, papers
 from billing_service.store.connect import Connection, Row
 from tariffs import Rating, TariffVersion
 
@@ -37,8 +37,9 @@ class Entry:
 class Paper:
     """An invoice, a difference or a settlement, before it becomes a file.
 
-    ``issued`` is a local date, None before issue; ``period`` is half-open; ``corrects`` numbers what a difference stands beside;
-    ``versions`` by digest; ``ratings`` by tariff, the whole computation also where the document is a difference.
+    ``issued`` is a local date, None before issue; ``period`` is half-open; ``corrects`` numbers what a difference or a credit note
+    stands beside, ``reason`` is a credit note's; ``versions`` by digest; ``ratings`` by tariff, the whole computation also where
+    the document is a difference.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Paper:
     entries: tuple[Entry, ...]
     versions: Mapping[str, TariffVersion]
     ratings: Mapping[str, Rating]
+    reason: str = ""
 
     @property
     def file_name(self) -> str:
@@ -110,8 +112,15 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
         currency=row.currency,
         total=row.total,
         issued=row.issued_at and row.issued_at.astimezone(ZoneInfo(settings.timezone)).date(),
-        corrects=tuple(papers.corrected(conn, settings.utility, row)) if row.kind == "difference" else (),
+        corrects=_corrects(conn, settings.utility, row),
+        reason=row.reason,
         entries=tuple(Entry(one.tariff, one.digest, one.charge, one.kind, json.loads(one.label), one.clause, one.amount) for one in lines),
         versions=kept,
         ratings={part.tariff: kept[part.digest].explain(given_facts(json.loads(part.facts)), period=period) for part in parts},
     )
+
+
+def _corrects(conn: Connection, utility: str, row: Row[Any]) -> tuple[str, ...]:
+    if row.kind == documents.CREDIT:
+        return (credit_notes.number_of(conn, utility, row.corrects),)
+    return tuple(papers.corrected(conn, utility, row)) if row.kind == "difference" else ()

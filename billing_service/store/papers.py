@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from billing_service.store.documents import ISSUED
+from billing_service.store.documents import CREDIT, ISSUED
 from billing_service.store.tables import documents, lines, utilities
 
 
@@ -22,7 +22,7 @@ def corrected(conn: Connection, utility: str, document: Row[Any]) -> list[str]:
     query = select(found.number, found.issued_at).select_from(documents.join(lines, same & (lines.c.document == found.id))).distinct()
     query = query.where(found.utility == utility, found.account == document.account, found.direction == document.direction)
     query = query.where(found.period_start == document.period_start, found.period_end == document.period_end, lines.c.tariff.in_(tariffs))
-    query = query.where(found.state.in_(ISSUED), found.number.is_not(None), found.id != document.id)
+    query = query.where(found.state.in_(ISSUED), found.number.is_not(None), found.id != document.id, found.kind != CREDIT)
     if document.issued_at is not None:
         query = query.where((found.issued_at < document.issued_at) | ((found.issued_at == document.issued_at) & (found.number < document.number)))
     return [row.number for row in conn.execute(query.order_by(found.issued_at, found.number))]

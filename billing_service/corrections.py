@@ -1,0 +1,93 @@
+"""Corrections in bulk: every period that was issued is billed again by what is known now, and what differs becomes difference documents.
+
+Each period is one run like any other (reviewed, approved, issued, continued after a kill), so the sum of its documents is the full
+recomputation minus everything issued; one that gives nothing leaves no documents. Periods in which plants alone were settled are
+settled again plant by plant; a month that a final settlement covers is closed, and the final is what changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from billing_service import runs, settling, working
+from billing_service.chunk import Progress
+from billing_service.problems import Refused, problem
+from billing_service.runs import Outcome
+from billing_service.settings import Settings
+from billing_service.store import corrections as store
+from billing_service.store.connect import Connection, Engine, reading
+from billing_service.terms import Period
+from tariffs.errors import Problem
+
+#: Why a settlement is not corrected by itself.
+_CLOSED = "year-closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Corrected:
+    """What became of one period; ``plant`` is empty where everybody was billed. ``problems``: why nothing was done."""
+
+    period: Period
+    plant: str
+    outcome: Outcome | None
+    problems: tuple[Problem, ...] = ()
+
+
+def correct(
+    db: Engine, settings: Settings, periods: Sequence[Period], known: date | None, now: datetime, progress: Progress, *, workers: int = 1
+) -> list[Corrected]:
+    """One correction run for each period named, or for every period issued; a killed one goes on when this is called again."""
+    with reading(db, settings.utility) as conn:
+        todo = targets(conn, settings.utility, periods)
+    found: list[Corrected] = []
+    for period, plant in todo:
+        try:
+            if plant:
+                outcome = settling.settle(db, settings, plant, period, known, now, progress)
+            else:
+                outcome = working.start_run(db, settings, period, known, now, progress, workers=workers)
+        except Refused as refusal:
+            if not _is_closed(refusal):
+                found.append(Corrected(period, plant, None, refusal.problems))
+            continue
+        found.append(Corrected(period, plant, outcome))
+    return found
+
+
+def begin_in(conn: Connection, settings: Settings, periods: Sequence[Period], known: date | None, now: datetime) -> list[Corrected]:
+    """The same for a door that may not wait: runs over everybody are begun and left to workers, settlements are done at once.
+
+    Refused as a whole where one of them cannot begin.
+    """
+    found: list[Corrected] = []
+    for period, plant in targets(conn, settings.utility, periods):
+        if not plant:
+            run = runs.begin_in(conn, settings, period, known, now, keep=True)
+            found.append(Corrected(period, "", Outcome(run, *[0] * 7)))
+            continue
+        try:
+            outcome = settling.settle_in(conn, settings, plant, period, known, now)
+        except Refused as refusal:
+            if not _is_closed(refusal):
+                raise
+            continue
+        found.append(Corrected(period, plant, outcome))
+    return found
+
+
+def targets(conn: Connection, utility: str, periods: Sequence[Period]) -> list[tuple[Period, str]]:
+    """What to bill again, oldest first, the shorter period first: a period for everybody, or one with its plant. Refused: a period never issued."""
+    issued = store.periods(conn, utility)
+    absent = [one for one in periods if one not in issued]
+    if absent:
+        raise Refused([problem("correct-never-issued", start=start, end=end) for start, end in absent])
+    found: list[tuple[Period, str]] = []
+    for period in sorted(set(periods) or issued, key=lambda one: (one[1], one[1] - one[0])):
+        found += [(period, plant) for plant in issued[period]] or [(period, "")]
+    return found
+
+
+def _is_closed(refusal: Refused) -> bool:
+    return {one.code for one in refusal.problems} == {_CLOSED}
