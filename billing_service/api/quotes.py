@@ -1,4 +1,4 @@
-"""``POST /v1/quotes``: a price with its reasons; nothing is stored."""
+"""``POST /v1/quotes``: a price with its reasons; ``/v1/quotes/bulk``: thousands at once. Nothing is stored."""
 
 from __future__ import annotations
 
@@ -7,51 +7,79 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
+from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from billing_service.api.body import read_body
+from billing_service.api.bulk import rate_columns, rate_rows
 from billing_service.api.caller import Quoting, settings_for
-from billing_service.api.common import troubles
+from billing_service.api.common import body_of, troubles
+from billing_service.api.shelf import Asked, Found, find
+from billing_service.api.wire_quotes import BulkQuotes, BulkRequest, PricedBy, QuoteRequest, Which
 from billing_service.documents.invoice import money
 from billing_service.problems import Refused, problem
 from billing_service.runs import clock
-from billing_service.schemas import Quote, QuoteLine, QuoteRequest
+from billing_service.schemas import Quote, QuoteLine
 from billing_service.settings import Settings
-from billing_service.store import versions
-from billing_service.store.connect import reading
-from tariffs import NotFoundError, PackError, Rating, TariffVersion, load
+from tariffs import Rating, TariffVersion
+from tariffs.messages import language_of
 from tariffs.report import as_json
 
 router = APIRouter()
-_BODY: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": QuoteRequest.model_json_schema()}}}}
+_TROUBLES = troubles(401, 403, 404, 413, 415, 422)
+#: Bytes of a body up to which its facts are rated where they are: going to another thread costs more than the rating.
+_SMALL = 4096
 
 
-@router.post("/quotes", response_model=Quote, responses=troubles(401, 403, 404, 413, 415, 422), openapi_extra=_BODY, summary="Price something")
-async def make_quote(request: Request, who: Quoting) -> Quote:
-    """Rates the facts by the version in force, adopted or not: its status is in the answer."""
+@router.post("/quotes", response_model=Quote, responses=_TROUBLES, openapi_extra=body_of(QuoteRequest), summary="Price something")
+async def make_quote(request: Request, who: Quoting) -> Response:
+    """Rates the facts by the version in force, adopted or not, or by the version named: its status is in the answer."""
     settings = settings_for(request, who)
     asked = await read_body(request, QuoteRequest, settings.largest_body)
-    return await run_in_threadpool(_quote, request.app.state.engine, settings, asked, clock())
+    found = await find(request, settings, _question(asked, asked.tariff, asked.on))
+    until = valid_until(found.version, settings, clock())
+    small = len(request.state.body) <= _SMALL
+    text = _quote(found, asked, until) if small else await run_in_threadpool(_quote, found, asked, until)
+    return Response(text, media_type="application/json")
 
 
-def _quote(engine: Any, settings: Settings, asked: QuoteRequest, now: datetime) -> Quote:
-    on = asked.on or (asked.period[0] if asked.period else None)
-    if on is None:
-        raise Refused([problem("on-or-period")])
-    if on.year == MAXYEAR:  # a period there has no day after its last
-        raise Refused([problem("day-too-late", year=MAXYEAR)])
+@router.post("/quotes/bulk", response_model=BulkQuotes, responses=_TROUBLES, openapi_extra=body_of(BulkRequest), summary="Price thousands of things")
+async def make_quotes(request: Request, who: Quoting) -> Response:
+    """The amounts of `POST /v1/quotes` for each row. A row that cannot be priced is named with its reason; the others are priced."""
+    settings = settings_for(request, who)
+    asked = await read_body(request, BulkRequest, settings.largest_batch)
+    if (asked.rows is None) == (asked.facts is None):
+        raise Refused([problem("rows-or-facts")])
+    if len({len(column) for column in (asked.facts or {}).values()}) > 1:
+        raise Refused([problem("columns-uneven")])
+    groups: dict[Asked, list[int]] = {}
+    for at, row in enumerate(asked.rows or ()):
+        groups.setdefault(_question(asked, row.tariff or asked.tariff, row.on or asked.on), []).append(at)
+    if asked.facts is not None:
+        groups[_question(asked, asked.tariff, asked.on)] = []
+    found = [(await find(request, settings, question), places) for question, places in groups.items()]
+    now = clock()
+    by = [(one, told_version(one, valid_until(one.version, settings, now)), places) for one, places in found]
+    locale = _locale(request, settings)
+    rate = rate_columns if asked.facts is not None else rate_rows
+    return Response(await run_in_threadpool(rate, asked, by, locale), media_type="application/json")
+
+
+def _question(asked: Which, tariff: str, on: date | None) -> Asked:
+    """The version to look for. Refused: days that cannot be."""
     if asked.period and asked.period[0] >= asked.period[1]:
         raise Refused([problem("period-backwards")])
-    try:
-        version = load(asked.tariff, on=on, rules=settings.roots)
-    except NotFoundError as error:
-        raise Refused(error.problems, "not-found") from error
-    except PackError as error:
-        raise Refused([problem("tariff-unusable", tariff=asked.tariff)]) from error
-    rating = version.explain(asked.facts, period=asked.period)
-    with reading(engine, settings.utility) as conn:
-        adopted = versions.adoption(conn, settings.utility, version.digest) is not None
-    return _answer(version, rating, on, adopted, valid_until(version, settings, now))
+    day = on or (asked.period[0] if asked.period else None)
+    if any(one is not None and one.year == MAXYEAR for one in (day, asked.effective)):
+        raise Refused([problem("day-too-late", year=MAXYEAR)])
+    if asked.revision is not None and asked.effective is None:
+        raise Refused([problem("revision-of-what")])
+    return Asked(tariff, day, asked.effective, int(asked.revision) if asked.revision else None, asked.digest)
+
+
+def _locale(request: Request, settings: Settings) -> str:
+    asked = request.headers.get("accept-language", "")
+    return language_of(asked.split(",")[0].split(";")[0].strip()) if asked else settings.locale
 
 
 def valid_until(version: TariffVersion, settings: Settings, now: datetime) -> date:
@@ -60,25 +88,35 @@ def valid_until(version: TariffVersion, settings: Settings, now: datetime) -> da
     return by_setting if version.end is None else min(version.end, by_setting)
 
 
-def _answer(version: TariffVersion, rating: Rating, on: date, adopted: bool, until: date) -> Quote:
-    lines = [
+def told_version(found: Found, until: date) -> PricedBy:
+    return PricedBy(**_about(found, until))
+
+
+def _about(found: Found, until: date) -> dict[str, Any]:
+    version = found.version
+    return {
+        "tariff": version.id,
+        "effective": version.effective,
+        "revision": version.revision,
+        "digest": version.digest,
+        "language": version.language,
+        "status": version.status,
+        "adopted": found.adopted,
+        "on": found.on,
+        "currency": version.currency,
+        "direction": version.model.direction,
+        "valid_until": until,
+    }
+
+
+def _quote(found: Found, asked: QuoteRequest, until: date) -> str:
+    rating = found.version.explain(asked.facts, period=asked.period)
+    return Quote(**_about(found, until), total=money(rating.total), lines=_lines(rating), explanation=as_json(rating)).model_dump_json()
+
+
+def _lines(rating: Rating) -> list[QuoteLine]:
+    return [
         QuoteLine(charge=line.charge.full_name, kind=line.charge.kind, label=dict(line.charge.label), clause=line.charge.clause, amount=money(line.amount))
         for line in rating.lines
         if line.charge.kind != "working"
     ]
-    return Quote(
-        tariff=version.id,
-        effective=version.effective,
-        revision=version.revision,
-        digest=version.digest,
-        language=version.language,
-        status=version.status,
-        adopted=adopted,
-        on=on,
-        currency=version.currency,
-        direction=version.model.direction,
-        total=money(rating.total),
-        lines=lines,
-        valid_until=until,
-        explanation=as_json(rating),
-    )
