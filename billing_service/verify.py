@@ -88,7 +88,8 @@ def _numbers(conn: Connection, utility: str) -> tuple[int, list[Problem]]:
         key = (row.series, int(year) if year.isdigit() else 0)
         if key not in expected or not rank.isdigit() or not 0 < int(rank) <= expected[key] or row.number != number(row.series, key[1], int(rank)):
             found.append(problem("verify-number-strange", number=row.number, series=row.series))
-        seen[key] = seen.get(key, 0) + 1  # numbers are unique in the database, so a full count is a full series
+        else:
+            seen[key] = seen.get(key, 0) + 1  # numbers are unique in the database, so a full count is a full series
     missing = {key: last - seen.get(key, 0) for key, last in expected.items() if last > seen.get(key, 0)}
     if sum(missing.values()) != store.being_numbered(conn, utility):
         found += [problem("verify-number-missing", series=kind, year=year, count=gone, last=expected[kind, year]) for (kind, year), gone in missing.items()]
