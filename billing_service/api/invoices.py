@@ -1,26 +1,104 @@
-"""``GET /v1/invoices/{number}``: an issued document, with what reproduces it."""
+"""``/v1/invoices``: issued documents with what reproduces them, printed, and credited."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+from pydantic import Field
 
-from billing_service.api.caller import Reading
-from billing_service.api.common import troubles
+from billing_service import crediting
+from billing_service.api.body import read_body
+from billing_service.api.caller import Reading, Writing, settings_for
+from billing_service.api.common import body_of, troubles
+from billing_service.api.once import Key, Written, once
+from billing_service.crediting import Asked
+from billing_service.documents import paper
 from billing_service.documents.invoice import by_number
+from billing_service.documents.invoice_book import invoice_xlsx
+from billing_service.documents.pdf import invoice_pdf
+from billing_service.keys import Caller
 from billing_service.problems import Refused, problem
-from billing_service.schemas import Invoice
-from billing_service.store.connect import reading
+from billing_service.runs import clock
+from billing_service.schemas import Invoice, Wire
+from billing_service.store.connect import Connection, reading
+from tariffs.messages import language_of
 
 router = APIRouter()
+Number = Annotated[str, Path(max_length=40, pattern=r"^[A-Z0-9-]+$")]
+_READ = troubles(401, 403, 404, 422)
+_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
-@router.get("/invoices/{number}", response_model=Invoice, response_model_by_alias=True, responses=troubles(401, 403, 404, 422), summary="An issued document")
-def get_invoice(request: Request, who: Reading, number: Annotated[str, Path(max_length=40, pattern=r"^[A-Z0-9-]+$")]) -> Invoice:
-    """Invoice, difference document or settlement by its number."""
+class CreditLine(Wire):
+    charge: str = Field(min_length=1, max_length=200)
+    amount: str = Field(max_length=40, description="what to give back, above zero, as text")
+    tariff: str = Field(default="", max_length=200, description="where more than one tariff of the bill has the charge")
+
+
+class CreditRequest(Wire):
+    reason: str = Field(min_length=1, max_length=1000)
+    lines: list[CreditLine] = Field(default_factory=list, max_length=1000, description="left out: all that is left of the bill")
+
+
+@router.get("/invoices/{number}", response_model=Invoice, response_model_by_alias=True, responses=_READ, summary="An issued document")
+def get_invoice(request: Request, who: Reading, number: Number) -> Invoice:
+    """Invoice, difference document, settlement or credit note by its number."""
     with reading(request.app.state.engine, who.utility) as conn:
         found = by_number(conn, who.utility, number)
     if found is None:
-        raise Refused([problem("no-such-invoice", number=number)], "not-found")
+        raise _absent(number)
     return found
+
+
+@router.get("/invoices/{number}/pdf", response_class=Response, responses=_READ | {200: {"content": {"application/pdf": _BYTES}}}, summary="As PDF/A")
+def get_pdf(request: Request, who: Reading, number: Number) -> Response:
+    """In the language that `Accept-Language` asks for."""
+    return Response(_printed(request, who, number, invoice_pdf), media_type="application/pdf")
+
+
+@router.get("/invoices/{number}/xlsx", response_class=Response, responses=_READ | {200: {"content": {_XLSX: _BYTES}}}, summary="As a workbook")
+def get_xlsx(request: Request, who: Reading, number: Number) -> Response:
+    """In the language that `Accept-Language` asks for."""
+    return Response(_printed(request, who, number, invoice_xlsx), media_type=_XLSX)
+
+
+@router.post(
+    "/invoices/{number}/credits",
+    status_code=201,
+    response_model=Invoice,
+    response_model_by_alias=True,
+    responses=troubles(401, 403, 404, 409, 413, 415, 422),
+    openapi_extra=body_of(CreditRequest),
+    summary="Credit a bill",
+)
+async def credit(request: Request, who: Writing, number: Number, key: Key) -> Response:
+    """A credit note over all that is left of the bill, or over the charges named; never more than is left."""
+    asked = await read_body(request, CreditRequest, request.app.state.settings.largest_body)
+    settings = settings_for(request, who)
+
+    def work(conn: Connection) -> Written:
+        made = crediting.credit_in(conn, settings, number, [Asked(one.charge, one.amount, one.tariff) for one in asked.lines], asked.reason, clock())
+        found = by_number(conn, who.utility, made)
+        assert found is not None, "it was just issued"
+        return Written(201, found)
+
+    return await once(request, who, key, work)
+
+
+def _printed(request: Request, who: Caller, number: str, form: Callable[[paper.Paper, str], bytes]) -> bytes:
+    settings = settings_for(request, who)
+    asked = request.headers.get("accept-language", "")
+    locale = language_of(asked.split(",")[0].split(";")[0].strip()) if asked else settings.locale
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = paper.by_number(conn, settings, number)
+    if found is None:
+        raise _absent(number)
+    return form(found, locale)
+
+
+def _absent(number: str) -> Refused:
+    return Refused([problem("no-such-invoice", number=number)], "not-found")

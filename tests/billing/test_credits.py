@@ -18,6 +18,7 @@ from billing_service.crediting import Asked
 from billing_service.problems import Refused
 from billing_service.runs import clock
 from billing_service.settings import Settings
+from tests.billing.calls import calling
 from tests.billing.conftest import OCTOBER, RULES, Office
 
 D = Decimal
@@ -168,3 +169,21 @@ def test_a_chain_cut_short_is_found_by_its_anchor(city: Office) -> None:
     assert city.refuses("verify", "--anchor", f"{good['events'] + 1}:{good['head']}").codes == ["verify-chain"]
     assert city.refuses("verify", "--anchor", f"1:{'0' * 64}").codes == ["verify-chain"]
     assert city.refuses("verify", "--anchor", "last").codes == ["bad-anchor"]
+
+
+@pytest.mark.both_databases
+def test_a_credit_is_given_once_and_printed_through_the_api(city: Office) -> None:
+    number = issued(city)["A1"]
+    path = f"/v1/invoices/{number}/credits"
+    with calling(city, "read", "write") as client:
+        asked = {"reason": "leak", "lines": [{"charge": "sewage_fee", "amount": "5"}]}
+        first, again = (client.post(path, json=asked, headers={"idempotency-key": "a"}) for _ in range(2))
+        assert (first.status_code, again.json(), first.json()["total"], first.json()["reason"]) == (201, first.json(), "-5.00", "leak")
+        assert (
+            client.post(path, json={"reason": "x", "lines": [{"charge": "sewage_fee", "amount": "15.01"}]}, headers={"idempotency-key": "b"}).status_code == 422
+        )
+        made = first.json()["number"]
+        assert client.get(f"/v1/invoices/{made}/pdf").content.startswith(b"%PDF-")
+        assert client.get(f"/v1/invoices/{made}/xlsx", headers={"accept-language": "zh-CN"}).content.startswith(b"PK")
+        assert client.get("/v1/invoices/INV-1999-000001/pdf").status_code == 404
+    assert len(credited(city)) == 1
