@@ -71,7 +71,7 @@ def _versions(conn: Connection, utility: str) -> tuple[int, list[Problem]]:
     found = []
     for digest, row in rows.items():
         content = versions.content(conn, utility, digest)
-        if content is None or hashlib.sha256(content).hexdigest() != digest:
+        if not isinstance(content, bytes) or hashlib.sha256(content).hexdigest() != digest:
             found.append(problem("verify-version", tariff=row.tariff, effective=row.effective, digest=digest[:12]))
     return len(rows), found
 
