@@ -28,6 +28,8 @@ from tariffs.scaled import NARROW, Ints, Mask, scaled
 
 #: RE2's form of ``money.NUMBER``.
 _NUMBER = r"\A-?[0-9]+(\.[0-9]+)?\z"
+#: Words of a dictionary that are looked up sooner than Arrow's own look-up is set up.
+FEW = 64
 pc: Any = pyarrow.compute
 
 #: An Arrow array. The stubs of Arrow type its functions for scalars only, so both are left open.
@@ -311,7 +313,11 @@ def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     words: Array = array.dictionary
     if not is_text(words.type):
         words = pa.array([word if isinstance(word, str) else None for word in words.to_pylist()], pa.string())
-    lookup = text_codes(words, members) if len(words) else np.array([-1], np.int32)
+    order = {member: code for code, member in enumerate(members)}
+    if len(words) <= FEW:
+        lookup = np.array([*(order.get(word, -1) for word in words.to_pylist()), -1], np.int32)[: max(1, len(words))]
+    else:
+        lookup = text_codes(words, members)
     indices: Array = array.indices
     places = _integers(pc.fill_null(indices, 0) if indices.null_count else indices, np.intp)
     return np.take(lookup.astype(code_type(len(members))), places, mode="clip")

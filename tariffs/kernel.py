@@ -26,15 +26,20 @@ from tariffs.scaled import (
     Number,
     Plan,
     Taken,
+    bias,
+    blank,
     combine,
     constant,
+    done_with,
     enclose,
     fit,
     greater,
     least_places,
     lesser,
+    plain,
     reach,
     rescale,
+    round_column,
     round_whole,
     safe_divisor,
     scaled,
@@ -159,7 +164,11 @@ def _if(node: m.If, places: int, layout: Layout) -> Plan:
         answer = test(b, t)
         if isinstance(answer, bool):
             return (then if answer else other).run(b, t)
-        return select(answer, then.run(b, enclose(t, answer, True)), other.run(b, enclose(t, answer, False)), size)
+        one, two = then.run(b, enclose(t, answer, True)), other.run(b, enclose(t, answer, False))
+        found = select(answer, one, two, size, b)
+        done_with(b, then, one)
+        done_with(b, other, two)
+        return found
 
     return Plan(run, places, size)
 
@@ -237,13 +246,17 @@ def _round(node: m.Round, places: int, layout: Layout) -> Plan:
         return constant(int(round_whole(arg.fixed, step, node.mode)) * back, places)
     size = max(arg.reach + step, reach(node.type, places) + back)
     wide = size >= NARROW
+    more = None if wide or node.arg.type.low < 0 else bias(step, node.mode)
 
     def run(b: Batch, t: Taken) -> Number:
         value = arg.run(b, t)
-        found = round_whole(widen(value) if wide else value, step, node.mode)
+        if more is not None and plain(value):
+            found: Number = round_column(value, step, more, value if arg.own else blank(b, len(value)))
+        else:
+            found = round_whole(widen(value) if wide else value, step, node.mode)
         return found if back == 1 else found * back
 
-    return Plan(run, places, size)
+    return Plan(run, places, size, own=True)
 
 
 def _divide(node: m.Divide, places: int, layout: Layout) -> Plan:
@@ -289,18 +302,21 @@ def _blocks(node: m.Blocks, places: int, layout: Layout) -> Plan:
     def run(b: Batch, t: Taken) -> Number:
         whole = wider(quantity.run(b, t))
         ends = [0, *(lesser(whole, wider(edge.run(b, t))) for edge in edges), whole]
-        return sum_of([slice_amount(end, begin, wider(rate.run(b, t))) for begin, end, rate in zip(ends, ends[1:], rates, strict=False)])
+        found: Number = 0
+        for begin, end, rate in zip(ends, ends[1:], rates, strict=False):
+            found = with_slice(found, end, begin, wider(rate.run(b, t)))
+        return found
 
-    return rescale(Plan(run, raw, size), places)
+    return rescale(Plan(run, raw, size, own=True), places)
 
 
-def sum_of(parts: Sequence[Number]) -> Number:
-    return reduce(operator.add, parts)
-
-
-def slice_amount(end: Number, begin: Number, rate: Number) -> Number:
-    """One block's part: what lies between its lower end and the quantity reached in it, at its rate."""
-    return (end if isinstance(begin, int) and begin == 0 else end - begin) * rate
+def with_slice(found: Number, end: Number, begin: Number, rate: Number) -> Number:
+    """``found`` and one block's part: what lies between its lower end and the quantity reached in it, at its rate. Written over no end."""
+    part = (end if isinstance(begin, int) and begin == 0 else end - begin) * rate
+    if isinstance(found, int) and found == 0:
+        return part
+    total: Number = found + part
+    return total
 
 
 def _whole(node: m.Whole, places: int, layout: Layout) -> Plan:
@@ -382,7 +398,10 @@ def _compare(node: m.Compare, layout: Layout) -> Check:
     left, right = plan(node.left, fine, layout), plan(node.right, fine, layout)
 
     def run(b: Batch, t: Taken) -> Answer:
-        found = op(left.run(b, t), right.run(b, t))
+        one, two = left.run(b, t), right.run(b, t)
+        found = op(one, two)
+        done_with(b, left, one)
+        done_with(b, right, two)
         return found if isinstance(found, bool) else np.asarray(found, dtype=np.bool_)
 
     return run

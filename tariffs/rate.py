@@ -30,7 +30,7 @@ from tariffs.model import Charge, Require, Version
 from tariffs.money import places
 from tariffs.needs import Needs, needed
 from tariffs.periods_in import Span
-from tariffs.scaled import Answer, Batch, Ints, Mask, Number, Plan, Taken, combine, constant, enclose, reach, rescale, select
+from tariffs.scaled import Answer, Batch, Ints, Mask, Number, Plan, Room, Taken, cleared, combine, constant, done_with, enclose, reach, rescale, select
 
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
@@ -133,7 +133,7 @@ def rate(
     fast = None if engine == "numpy" else _fast(program, opened, None if by_row else period, by_row, outputs, engine)
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
-    slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs)
+    slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs, deque[Room]())
     parts = _chunks(opened.rows, CHUNK if rows is None else STAGED) if fast is None else list(binding.stretches(fast))
     for done in _in_order(partial(_rate_part, fast, slow), parts, _threads(threads, opened.rows, len(parts), rows)):
         lacking |= done.lacking
@@ -319,9 +319,17 @@ def _in_order(work: Callable[[_Part], list[_Done]], parts: Sequence[_Part], thre
 
 
 def _rate_rows(
-    program: _Program, frame: Frame, rows: stages.Rows | None, period: Period | None, by_row: bool, outputs: Sequence[Amounts], start: int, stop: int
+    program: _Program,
+    frame: Frame,
+    rows: stages.Rows | None,
+    period: Period | None,
+    by_row: bool,
+    outputs: Sequence[Amounts],
+    rooms: deque[Room],
+    start: int,
+    stop: int,
 ) -> _Done:
-    """One chunk, from its columns to its amounts; it writes to its own rows of ``outputs`` only."""
+    """One chunk, from its columns to its amounts; it writes to its own rows of ``outputs`` only, and takes a room that no other thread has."""
     with np.errstate(all="ignore"):  # rows that are thrown away may overflow; those that count are proven not to
         chunk = _read_chunk(program, frame, start, stop, period, by_row)
         missing = _missing(program.version, chunk)
@@ -332,8 +340,17 @@ def _rate_rows(
             return _Done(start, frozenset(lacking))
         whole = _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))
         whole = whole if rows is None else _derive(program, whole, rows)
-        bad, found = _rate_chunk(program, whole, outputs)
+        room = _room(rooms)
+        bad, found = _rate_chunk(program, whole, outputs, cleared(room, stop - start))
+        rooms.append(room)
     return _Done(start) if bad is None else _Done(start, frozenset(), whole, bad, found)
+
+
+def _room(rooms: deque[Room]) -> Room:
+    try:
+        return rooms.pop()
+    except IndexError:
+        return Room()
 
 
 def _lacking(version: Version, lacking: set[str], frame: Frame, period: Period | None) -> list[Problem]:
@@ -425,13 +442,14 @@ def _absent(version: Version, name: str, names: Sequence[str]) -> Problem:
 # --- rating -------------------------------------------------------------------------------------------------------
 
 
-def _rate_chunk(program: _Program, chunk: _Chunk, outputs: Sequence[Amounts]) -> tuple[Mask | None, list[_Found]]:
+def _rate_chunk(program: _Program, chunk: _Chunk, outputs: Sequence[Amounts], room: Room) -> tuple[Mask | None, list[_Found]]:
     """Writes the chunk's amounts; gives the rows refused, and which rows a ``require`` (None: no charge applies) refuses."""
     batch = Batch(
         {item.full_name: chunk.read[item.full_name].values for item in program.version.inputs},
         {name: chunk.read[name].values for name in program.version.choices},
         chunk.span.built_ins,
         {},
+        room,
     )
     found: list[_Found] = list(_refusals(program, batch, chunk.bad, chunk.stop - chunk.start))
     bad = reduce(merge, [mask for _, mask in found], chunk.bad)
@@ -487,7 +505,10 @@ def _amounts(program: _Program, batch: Batch, bad: Mask | None) -> dict[str, Ans
 def _amount_where(formula: Plan, batch: Batch, taken: Taken, when: Answer) -> Number:
     if isinstance(when, bool):
         return formula.run(batch, taken) if when else 0
-    return select(when, formula.run(batch, enclose(taken, when, True)), 0, formula.reach)
+    amount = formula.run(batch, enclose(taken, when, True))
+    found = select(when, amount, 0, formula.reach, batch)
+    done_with(batch, formula, amount)
+    return found
 
 
 def _nowhere(applied: Mapping[str, Answer], bad: Mask | None, rows: int) -> Mask | None:

@@ -5,6 +5,9 @@ products need no second pass. Width is settled while planning: int64 where the s
 everything on the way stay below 2**62, else exact Python integers in object columns. Rows an enclosing condition
 excludes are computed like all others and thrown away; they may hold nonsense, but never divide by zero.
 
+Fresh memory costs more than the arithmetic, so that results go where it is safe to write: over an operand whose plan says that
+it is nobody else's (``own``), else into a buffer of the chunk's ``Room``.
+
 Independent of ``explain`` on purpose: rounding is written here a second time.
 """
 
@@ -12,12 +15,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
 from math import ceil
-from typing import Any, assert_never
+from typing import Any, TypeGuard, assert_never
 
 import numpy as np
 import numpy.typing as npt
@@ -35,24 +38,91 @@ Taken = tuple[tuple[Mask, bool], ...]
 NARROW = 2**62
 
 
+@dataclass(slots=True)
+class Room:
+    """Buffers of int64, ``rows`` long: all that one chunk ever took, and those that are free now."""
+
+    rows: int = 0
+    every: list[Ints] = field(default_factory=list)
+    free: list[Ints] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some rows: numeric inputs at the scale of their type, choices as codes, built-ins, and earlier charges (0 where they do not apply)."""
+    """Some rows: numeric inputs at the scale of their type, choices as codes, built-ins, and earlier charges (0 where they do not apply).
+
+    ``room`` is used again for the next chunk; without one, results have memory of their own.
+    """
 
     numbers: Mapping[str, Ints]
     codes: Mapping[str, Ints]
     built_ins: Mapping[str, Number]
     amounts: dict[str, Number]
+    room: Room | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to compute an expression at scale ``places``; ``reach`` bounds the size of the scaled result, ``fixed`` is it where it is constant."""
+    """How to compute an expression at scale ``places``; ``reach`` bounds the size of the scaled result, ``fixed`` is it where it is constant.
+
+    ``own``: every run gives an array that nothing else holds, and that the caller may write over.
+    """
 
     run: Callable[[Batch, Taken], Number]
     places: int
     reach: int
     fixed: int | None = None
+    own: bool = False
+
+
+# --- memory -------------------------------------------------------------------------------------------------------
+
+
+def cleared(room: Room, rows: int) -> Room:
+    """``room`` for the next chunk: nothing of the one before is looked at any more."""
+    if room.rows != rows:
+        room.rows, room.every = rows, []
+    room.free = list(room.every)
+    return room
+
+
+def blank(batch: Batch, rows: int) -> Ints:
+    """A buffer to write to."""
+    if batch.room is None or batch.room.rows != rows:
+        return np.empty(rows, np.int64)
+    if not batch.room.free:
+        batch.room.free.append(np.empty(rows, np.int64))
+        batch.room.every.append(batch.room.free[-1])
+    return batch.room.free.pop()
+
+
+def done_with(batch: Batch, arg: Plan, value: Number) -> None:
+    """What ``arg`` gave is not needed any more: its buffer is free, if it was nobody else's."""
+    if batch.room is not None and arg.own and plain(value) and len(value) == batch.room.rows:
+        batch.room.free.append(value)
+
+
+def plain(value: Number) -> TypeGuard[Ints]:
+    return isinstance(value, np.ndarray) and value.dtype == np.int64
+
+
+def put(op: Callable[[Any, Any], Any], a: Number, b: Number, out: Ints) -> Ints:
+    found: Ints = INTO[op](a, b, out=out)
+    return found
+
+
+def applied(op: Callable[[Any, Any], Any], left: Plan, right: Plan, b: Batch, t: Taken) -> Number:
+    """``op`` of both, which and whose result fit 64 bits."""
+    a, c = left.run(b, t), right.run(b, t)
+    if not (plain(a) or plain(c)) or not all(isinstance(value, int) or plain(value) for value in (a, c)):
+        found: Number = op(a, c)
+        return found
+    if left.own and plain(a):
+        done_with(b, right, c)
+        return put(op, a, c, a)
+    if right.own and plain(c):
+        return put(op, a, c, c)
+    return put(op, a, c, blank(b, len(a) if plain(a) else len(c) if plain(c) else 0))
 
 
 # --- scale and width ----------------------------------------------------------------------------------------------
@@ -106,7 +176,7 @@ def enclose(taken: Taken, answer: Answer, side: bool) -> Taken:
 def fit(arg: Plan, size: int) -> Plan:
     """``arg`` known to stay within ``size``; narrow again where it was wide only on the way."""
     if arg.reach < NARROW or size >= NARROW:
-        return Plan(arg.run, arg.places, size, arg.fixed)
+        return Plan(arg.run, arg.places, size, arg.fixed, arg.own)
     return Plan(lambda b, t: narrow(arg.run(b, t), t), arg.places, size, arg.fixed)
 
 
@@ -140,10 +210,11 @@ def times(arg: Plan, multiplier: int, places: int) -> Plan:
     if arg.fixed is not None:
         return constant(arg.fixed * multiplier, places)
     if multiplier == 1:
-        return Plan(arg.run, places, size)
+        return Plan(arg.run, places, size, own=arg.own)
     if size >= NARROW:
         return Plan(lambda b, t: widen(arg.run(b, t)) * multiplier, places, size)
-    return Plan(lambda b, t: arg.run(b, t) * multiplier, places, size)
+    factor = constant(multiplier, 0)
+    return Plan(lambda b, t: applied(operator.mul, arg, factor, b, t), places, size, own=True)
 
 
 def combine(op: Callable[[Any, Any], Any], left: Plan, right: Plan, places: int, size: int) -> Plan:
@@ -153,15 +224,24 @@ def combine(op: Callable[[Any, Any], Any], left: Plan, right: Plan, places: int,
     widest = max(size, left.reach, right.reach)
     if widest >= NARROW:
         return fit(Plan(lambda b, t: op(widen(left.run(b, t)), widen(right.run(b, t))), places, widest), size)
-    return Plan(lambda b, t: op(left.run(b, t), right.run(b, t)), places, size)
+    return Plan(lambda b, t: applied(op, left, right, b, t), places, size, own=True)
 
 
-def select(mask: Mask, then: Number, other: Number, size: int) -> Number:
+def select(mask: Mask, then: Number, other: Number, size: int, batch: Batch | None = None) -> Number:
     """``then`` where the mask holds, else ``other``; ``size`` bounds both."""
     if size >= NARROW or isinstance(then, int) or _is_wide(then) or _is_wide(other):
         return np.where(mask, widen(np.asarray(then)) if size >= NARROW else then, other)
-    bits = -mask.view(np.int8)  # all ones or none: three times as fast as a choice a row
-    return then & bits if isinstance(other, int) and other == 0 else other ^ ((then ^ other) & bits)
+    bits = blank(batch, len(mask)) if batch is not None else np.empty(len(mask), np.int64)
+    np.copyto(bits, -mask.view(np.int8))  # all ones or none: three times as fast as a choice a row
+    if isinstance(other, int) and other == 0:
+        np.bitwise_and(then, bits, out=bits)
+        return bits
+    change = np.bitwise_xor(then, other, out=blank(batch, len(mask)) if batch is not None else None)
+    np.bitwise_and(bits, change, out=bits)
+    if batch is not None and batch.room is not None:
+        batch.room.free.append(change)
+    np.bitwise_xor(bits, other, out=bits)
+    return bits
 
 
 def _is_wide(value: Number) -> bool:
@@ -174,6 +254,16 @@ def lesser(a: Number, b: Number) -> Number:
 
 def greater(a: Number, b: Number) -> Number:
     return max(a, b) if isinstance(a, int) and isinstance(b, int) else np.maximum(a, b)
+
+
+#: The same over columns, into memory that is given.
+INTO: Mapping[Callable[[Any, Any], Any], np.ufunc] = {
+    operator.add: np.add,
+    operator.sub: np.subtract,
+    operator.mul: np.multiply,
+    lesser: np.minimum,
+    greater: np.maximum,
+}
 
 
 # --- rounding -----------------------------------------------------------------------------------------------------
@@ -200,6 +290,31 @@ def round_whole(n: Number, d: Number, mode: Mode) -> Number:
             return q - ((q * d == n + half) & even & (q % 2 == 1))
         case _:
             assert_never(mode)
+
+
+def bias(d: int, mode: Mode) -> int | None:
+    """What is added to a number that is not negative, before a floor; None where that depends on the number."""
+    match mode:
+        case Mode.FLOOR | Mode.DOWN:
+            return 0
+        case Mode.CEILING | Mode.UP:
+            return d - 1
+        case Mode.HALF_UP:
+            return d // 2
+        case Mode.HALF_DOWN:
+            return (d - 1) // 2
+        case Mode.HALF_EVEN:
+            return None
+        case _:
+            assert_never(mode)
+
+
+def round_column(n: Ints, d: int, more: int, out: Ints) -> Ints:
+    """``(n + more) // d`` for rows that are not negative; rows that do not count may be. Division without a sign takes half the time."""
+    np.add(n, more, out=out)
+    bits = out.view(np.uint64)
+    np.floor_divide(bits, np.uint64(d), out=bits)
+    return out
 
 
 def safe_divisor(d: Number, taken: Taken) -> Number:
