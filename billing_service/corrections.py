@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from billing_service import runs, settling, working
+from billing_service import settling, working
 from billing_service.chunk import Progress
 from billing_service.problems import Refused, problem
 from billing_service.runs import Outcome
@@ -51,27 +51,6 @@ def correct(
         except Refused as refusal:
             if not _is_closed(refusal):
                 found.append(Corrected(period, plant, None, refusal.problems))
-            continue
-        found.append(Corrected(period, plant, outcome))
-    return found
-
-
-def begin_in(conn: Connection, settings: Settings, periods: Sequence[Period], known: date | None, now: datetime) -> list[Corrected]:
-    """The same for a door that may not wait: runs over everybody are begun and left to workers, settlements are done at once.
-
-    Refused as a whole where one of them cannot begin.
-    """
-    found: list[Corrected] = []
-    for period, plant in targets(conn, settings.utility, periods):
-        if not plant:
-            run = runs.begin_in(conn, settings, period, known, now, keep=True)
-            found.append(Corrected(period, "", Outcome(run, *[0] * 7)))
-            continue
-        try:
-            outcome = settling.settle_in(conn, settings, plant, period, known, now)
-        except Refused as refusal:
-            if not _is_closed(refusal):
-                raise
             continue
         found.append(Corrected(period, plant, outcome))
     return found

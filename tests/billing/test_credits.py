@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,7 @@ def test_a_retroactive_version_gives_one_correction_run_and_then_nothing(city: O
     assert answer.code == 1 and answer.json["corrections"][0]["problems"][0]["code"] in {"version-not-adopted", "version-changed"}
     own = Settings(db=city.db, user="li", rules=(rules,))
     with city.opened() as engine:
-        use_cases.adopt(engine, own, "cn/yangquan/sewage", __import__("datetime").date(2026, 10, 1), "second decision", clock())
+        use_cases.adopt(engine, own, "cn/yangquan/sewage", date(2026, 10, 1), "second decision", clock())
         (done,) = corrections.correct(engine, own, [], None, clock(), lambda *_: None)
         assert done.outcome is not None and (done.outcome.invoices, done.outcome.differences) == (0, 1)
         city.issues()
