@@ -8,7 +8,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, exists, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, exists, func, insert, select, update
+from sqlalchemy import text as sql
 
 from billing_service.billing import ChargeKey, Draft, Issued, Key, Line
 from billing_service.store.bulk import insert_columns
@@ -176,7 +177,7 @@ def issue(conn: Connection, utility: str, numbers: Sequence[tuple[str, str, str]
         conn.execute(mine.where(documents.c.id.in_(piece)).values(state="zero", issued_at=at))
 
 
-_NUMBER_ALL = text(
+_NUMBER_ALL = sql(
     "UPDATE documents SET state = 'issued', series = given.kind, number = given.number, issued_at = :at "
     "FROM unnest(CAST(:ids AS text[]), CAST(:kinds AS text[]), CAST(:numbers AS text[])) AS given(id, kind, number) "
     "WHERE documents.utility = :utility AND documents.id = given.id"
