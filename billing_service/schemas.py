@@ -71,6 +71,26 @@ class Invoice(Wire):
     parts: list[InvoicePart]
 
 
+class InvoiceListed(Wire):
+    number: str | None = Field(description="none for a document over zero, which is recorded only")
+    id: str
+    kind: str
+    direction: str
+    account: str
+    run: str
+    period_start: date
+    period_end: date
+    currency: str
+    total: Amount
+    issued_at: datetime | None
+    corrects: str | None
+
+
+class InvoiceList(Wire):
+    invoices: list[InvoiceListed]
+    next: str | None
+
+
 class Adoption(Wire):
     by: str
     at: datetime

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -14,20 +14,23 @@ from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
 from billing_service.api.common import body_of, troubles
 from billing_service.api.once import Key, Written, once
+from billing_service.api.pages import After, Limit, following, place
 from billing_service.crediting import Asked
 from billing_service.documents import paper
-from billing_service.documents.invoice import by_number
+from billing_service.documents.invoice import by_number, money
 from billing_service.documents.invoice_book import invoice_xlsx
 from billing_service.documents.pdf import invoice_pdf
 from billing_service.keys import Caller
 from billing_service.problems import Refused, problem
 from billing_service.runs import clock
-from billing_service.schemas import Invoice, Wire
+from billing_service.schemas import Invoice, InvoiceList, InvoiceListed, Wire
+from billing_service.store import lists
 from billing_service.store.connect import Connection, reading
 from tariffs.messages import language_of
 
 router = APIRouter()
 Number = Annotated[str, Path(max_length=40, pattern=r"^[A-Z0-9-]+$")]
+Only = Annotated[str, Query(max_length=200)]
 _READ = troubles(401, 403, 404, 422)
 _XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -42,6 +45,41 @@ class CreditLine(Wire):
 class CreditRequest(Wire):
     reason: str = Field(min_length=1, max_length=1000)
     lines: list[CreditLine] = Field(default_factory=list, max_length=1000, description="left out: all that is left of the bill")
+
+
+@router.get("/invoices", response_model=InvoiceList, responses=troubles(401, 403, 422), summary="Issued documents")
+def list_invoices(
+    request: Request,
+    who: Reading,
+    account: Only = "",
+    kind: Only = "",
+    direction: Only = "",
+    run: Only = "",
+    after: After = "",
+    limit: Limit = 100,
+) -> InvoiceList:
+    """Invoices, difference documents, settlements (`direction=payable`) and credit notes, by their id."""
+    only = {"account": account, "kind": kind, "direction": direction, "run": run}
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = lists.documents_after(conn, who.utility, only, place(after, 1), limit)
+    told = [
+        InvoiceListed(
+            number=one.number,
+            id=one.id,
+            kind=one.kind,
+            direction=one.direction,
+            account=one.account,
+            run=one.run,
+            period_start=one.period_start,
+            period_end=one.period_end,
+            currency=one.currency,
+            total=money(one.total),
+            issued_at=one.issued_at,
+            corrects=one.corrects,
+        )
+        for one in found
+    ]
+    return InvoiceList(invoices=told, next=following(found, limit, found[-1].id) if found else None)
 
 
 @router.get("/invoices/{number}", response_model=Invoice, response_model_by_alias=True, responses=_READ, summary="An issued document")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection, Row, Select, Table, select, tuple_
 
 from billing_service.problems import refused
-from billing_service.store.tables import accounts, contracts, reliefs, shares, usage_records
+from billing_service.store.documents import ISSUED
+from billing_service.store.tables import accounts, contracts, documents, reliefs, shares, usage_records
 
 Place = tuple[str, ...] | None
 
@@ -40,6 +42,13 @@ def usage_after(conn: Connection, utility: str, account_: str, start: date | Non
     query = select(usage_records).where(mine.utility == utility, *([mine.account == account_] if account_ else []))
     query = query.where(*([mine.end > start] if start else []), *([mine.end <= end] if end else []))
     return _page(conn, query, [mine.id], place, limit)
+
+
+def documents_after(conn: Connection, utility: str, only: Mapping[str, str], place: Place, limit: int) -> list[Row[Any]]:
+    """Issued documents by their id; ``only``: what account, kind, direction or run they are to have."""
+    query = select(documents).where(documents.c.utility == utility, documents.c.state.in_(ISSUED))
+    query = query.where(*(documents.c[name] == sought(value) for name, value in only.items() if value))
+    return _page(conn, query, [documents.c.id], place, limit)
 
 
 def reliefs_after(conn: Connection, utility: str, account_: str, place: Place, limit: int) -> list[Row[Any]]:
