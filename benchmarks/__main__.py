@@ -19,7 +19,6 @@ WHAT = {
     "compare": "a new tariff beside the old one",
     "scale": "a task a file on an engine; cost as rows grow",
     "packs": "every pack in rules/: exact, and how fast",
-    "run": "a bill run",
     "serve": "requests answered by the service",
     "table": "writes the README's table and its plot from results.json",
 }

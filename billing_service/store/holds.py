@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
 
-from billing_service.store.documents import ISSUED
+from billing_service.store.documents import CREDIT, ISSUED
 from billing_service.store.ledger import Among, within
 from billing_service.store.tables import accounts, documents, holds, lines
 
@@ -63,9 +63,12 @@ def tariffs_of(conn: Connection, utility: str, document: str) -> list[str]:
 
 
 def before(conn: Connection, utility: str, start: date, among: Among) -> dict[tuple[str, str], tuple[date, Decimal]]:
-    """The latest bill of each account and direction before ``start``: the day its period began, and its total with differences."""
+    """The latest bill of each account and direction before ``start``: the day its period began, and its total with differences.
+
+    What was credited out of goodwill says nothing about use, and does not count.
+    """
     mine = documents.c
-    where = (mine.utility == utility, mine.period_end <= start, mine.state.in_(ISSUED), *within(mine.account, among))
+    where = (mine.utility == utility, mine.period_end <= start, mine.state.in_(ISSUED), mine.kind != CREDIT, *within(mine.account, among))
     query = select(mine.account, mine.direction, mine.period_start, func.sum(mine.total).label("total")).where(*where)
     found: dict[tuple[str, str], tuple[date, Decimal]] = {}
     for row in conn.execute(query.group_by(mine.account, mine.direction, mine.period_start).order_by(mine.period_start)):
