@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from billing_service.problems import Refused, problem, refused
+from billing_service.problems import Refused, problem
 from billing_service.settings import Settings
 from billing_service.store import events
 from billing_service.store import keys as store
@@ -110,9 +110,7 @@ def demand(who: Caller, scope: str) -> None:
 
 def unknown() -> Refused:
     """One answer for every key that opens nothing: absent, misspelt, of another database, taken back or over."""
-    found = refused("key-unknown")
-    found.kind = "unauthorised"
-    return found
+    return Refused([problem("key-unknown")], "unauthorised")
 
 
 def _hash(secret: str) -> str:

@@ -128,15 +128,6 @@ class TariffList(Wire):
     problems: list[Trouble] = Field(description="version files that cannot be used, and why")
 
 
-class QuoteRequest(Wire):
-    """What to price. Numbers are text (`"5.001"`); a family is an object of its members."""
-
-    tariff: str = Field(min_length=1, max_length=200)
-    on: date | None = Field(default=None, description="the day whose version applies; the period's first day where left out")
-    period: tuple[date, date] | None = Field(default=None, description="first day, and the day after the last")
-    facts: dict[str, str | dict[str, str]] = Field(default_factory=dict)
-
-
 class QuoteLine(Wire):
     charge: str
     kind: str

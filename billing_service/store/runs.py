@@ -110,12 +110,6 @@ def exceptions_page(conn: Connection, utility: str, run: str, after: int, limit:
     return list(conn.execute(select(exceptions).where(mine.utility == utility, mine.run == run, mine.seq > after).order_by(mine.seq).limit(limit)))
 
 
-def count_exceptions(conn: Connection, utility: str, run: str) -> int:
-    """How many there are."""
-    mine = exceptions.c
-    return conn.execute(select(func.count()).select_from(exceptions).where(mine.utility == utility, mine.run == run)).scalar_one()
-
-
 # --- chunks -------------------------------------------------------------------------------------------------------
 
 
