@@ -93,13 +93,13 @@ def get_invoice(request: Request, who: Reading, number: Number) -> Invoice:
 
 
 @router.get("/invoices/{number}/pdf", response_class=Response, responses=_READ | {200: {"content": {"application/pdf": _BYTES}}}, summary="As PDF/A")
-def get_pdf(request: Request, who: Reading, number: Number) -> Response:
+def get_invoice_pdf(request: Request, who: Reading, number: Number) -> Response:
     """In the language that `Accept-Language` asks for."""
     return Response(_printed(request, who, number, invoice_pdf), media_type="application/pdf")
 
 
 @router.get("/invoices/{number}/xlsx", response_class=Response, responses=_READ | {200: {"content": {_XLSX: _BYTES}}}, summary="As a workbook")
-def get_xlsx(request: Request, who: Reading, number: Number) -> Response:
+def get_invoice_xlsx(request: Request, who: Reading, number: Number) -> Response:
     """In the language that `Accept-Language` asks for."""
     return Response(_printed(request, who, number, invoice_xlsx), media_type=_XLSX)
 
@@ -113,7 +113,7 @@ def get_xlsx(request: Request, who: Reading, number: Number) -> Response:
     openapi_extra=body_of(CreditRequest),
     summary="Credit a bill",
 )
-async def credit(request: Request, who: Writing, number: Number, key: Key) -> Response:
+async def credit_invoice(request: Request, who: Writing, number: Number, key: Key) -> Response:
     """A credit note over all that is left of the bill, or over the charges named; never more than is left."""
     asked = await read_body(request, CreditRequest, request.app.state.settings.largest_body)
     settings = settings_for(request, who)

@@ -120,7 +120,7 @@ class Nothing(Wire):
 
 
 @router.post("/runs", status_code=202, response_model=Run, responses=_WRITE, openapi_extra=body_of(RunRequest), summary="Begin a run")
-async def begin(request: Request, who: Running, key: Key) -> Response:
+async def begin_run(request: Request, who: Running, key: Key) -> Response:
     """The clock, the versions and the accounts are fixed now; ask `GET /v1/runs/{run}` until it is no longer `running`."""
     asked = await read_body(request, RunRequest, request.app.state.settings.largest_body)
     if asked.period[0] >= asked.period[1]:
@@ -153,7 +153,7 @@ def get_run(request: Request, who: Reading, run: Id) -> Run:
 
 
 @router.get("/runs/{run}/exceptions", response_model=RunExceptionList, responses=_READ, summary="What a run could not bill")
-def list_exceptions(request: Request, who: Reading, run: Id, after: After = "", limit: Limit = 100) -> RunExceptionList:
+def list_run_exceptions(request: Request, who: Reading, run: Id, after: After = "", limit: Limit = 100) -> RunExceptionList:
     """Each with its reason; nothing is dropped, and what is mended is billed by the next run."""
     last = place(after, 1)
     seq = _seq(last[0]) if last else 0
@@ -165,7 +165,7 @@ def list_exceptions(request: Request, who: Reading, run: Id, after: After = "", 
 
 
 @router.get("/runs/{run}/holds", response_model=HoldList, responses=_READ, summary="Odd bills of a run")
-def list_holds(request: Request, who: Reading, run: Id, after: After = "", limit: Limit = 100) -> HoldList:
+def list_run_holds(request: Request, who: Reading, run: Id, after: After = "", limit: Limit = 100) -> HoldList:
     """Every rule that spoke, by document."""
     last = place(after, 2)
     with reading(request.app.state.engine, who.utility) as conn:
@@ -176,7 +176,7 @@ def list_holds(request: Request, who: Reading, run: Id, after: After = "", limit
 
 
 @router.post("/runs/{run}/holds", response_model=Decided, responses=_WRITE, openapi_extra=body_of(Decision), summary="Decide about odd bills")
-async def decide(request: Request, who: Running, run: Id, key: Key) -> Response:
+async def decide_holds(request: Request, who: Running, run: Id, key: Key) -> Response:
     """Release what is held, or set it aside, with a note that stays."""
     asked = await read_body(request, Decision, request.app.state.settings.largest_body)
     settings = settings_for(request, who)
@@ -188,25 +188,25 @@ async def decide(request: Request, who: Running, run: Id, key: Key) -> Response:
 
 
 @router.post("/runs/{run}/review", response_model=Run, responses=_WRITE, openapi_extra=body_of(Nothing), summary="Mark as reviewed")
-async def review(request: Request, who: Running, run: Id, key: Key) -> Response:
+async def review_run(request: Request, who: Running, run: Id, key: Key) -> Response:
     """A draft becomes reviewed; one already past that stays as it is."""
     return await _step(request, who, run, key, runs.review_in)
 
 
 @router.post("/runs/{run}/approve", response_model=Run, responses=_WRITE, openapi_extra=body_of(Nothing), summary="Approve")
-async def approve(request: Request, who: Approving, run: Id, key: Key) -> Response:
+async def approve_run(request: Request, who: Approving, run: Id, key: Key) -> Response:
     """By somebody other than who began the run, and once no bill is held."""
     return await _step(request, who, run, key, runs.approve_in)
 
 
 @router.post("/runs/{run}/issue", status_code=202, response_model=Run, responses=_WRITE, openapi_extra=body_of(Nothing), summary="Issue")
-async def issue(request: Request, who: Running, run: Id, key: Key) -> Response:
+async def issue_run(request: Request, who: Running, run: Id, key: Key) -> Response:
     """Numbers are taken now, and given in the background: ask until the run is `issued`."""
     return _worked(request, settings_for(request, who), await _step(request, who, run, key, runs.begin_issue_in, 202))
 
 
 @router.post("/runs/{run}/cancel", response_model=Run, responses=_WRITE, openapi_extra=body_of(Nothing), summary="Take back a run")
-async def cancel(request: Request, who: Running, run: Id, key: Key) -> Response:
+async def cancel_run(request: Request, who: Running, run: Id, key: Key) -> Response:
     """Before it is being issued; its contracts can then be billed again."""
     return await _step(request, who, run, key, runs.cancel_in)
 
