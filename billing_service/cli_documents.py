@@ -6,10 +6,12 @@ import re
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from billing_service import corrections, crediting, problems, screens
 from billing_service import verify as verifying
 from billing_service.crediting import Asked
+from billing_service.documents import explanation
 from billing_service.documents.invoice import money
 from billing_service.door import LOCALE, As, Db, Json, Locale, Rules, day_of, door, help_of, month_or_year, settings_of, show, shown_progress
 from billing_service.problems import refused
@@ -49,6 +51,24 @@ def _asked(text: str) -> Asked:
     if not equals or not charge:
         raise refused("credit-charge-form", value=text)
     return Asked(charge, amount, tariff)
+
+
+@app.command(help=help_of("explain"))
+def explain(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help=help_of("document-number"))],
+    db: Db = "",
+    as_json: Json = False,
+    locale: Locale = LOCALE,
+) -> None:
+    settings = settings_of(db, None, "", locale)
+    with door(settings, as_json) as (engine, out), reading(engine, settings.utility) as conn:
+        found = explanation.by_number(conn, settings, number)
+        if found is None:
+            raise refused("no-such-document", number=number)
+        if as_json:
+            show(explanation.as_json(found, locale))
+        else:
+            out.print(Text(explanation.as_text(found, locale)), soft_wrap=True, end="")
 
 
 @app.command(help=help_of("correct"))

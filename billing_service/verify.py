@@ -65,6 +65,15 @@ def verify(conn: Connection, utility: str, progress: Progress, *, sample: int | 
     return Verified(chain.count, chain.head, kept, len(chosen), len(every), lines, numbered, tuple(found))
 
 
+def one(conn: Connection, utility: str, named: str) -> tuple[int, tuple[Problem, ...]] | None:
+    """Compute one issued document again: how many lines it has, and what differs. None: no such number."""
+    row = documents.by_number(conn, utility, named)
+    if row is None:
+        return None
+    count, found = _document(conn, utility, row.id)
+    return count, tuple(found)
+
+
 def _versions(conn: Connection, utility: str) -> tuple[int, list[Problem]]:
     """Whether the kept text of every version has the digest it is kept under."""
     rows = versions.of_digests(conn, utility)

@@ -1,12 +1,18 @@
-"""What routes share: the description of what can go wrong."""
+"""What routes share: the description of what can go wrong, and the language of an answer."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+from fastapi import Query, Request
 from pydantic import BaseModel
 
-from billing_service.schemas import ProblemDocument
+from billing_service import problems
+from billing_service.schemas import ProblemDocument, Trouble
+from tariffs.errors import Problem
+from tariffs.messages import language_of
+
+Language = Annotated[str, Query(alias="locale", max_length=20, description="`en` or `zh`; left out: as `Accept-Language` asks")]
 
 _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}}
 
@@ -33,3 +39,15 @@ def _inlined(schema: Any, inside: dict[str, Any]) -> Any:
             return [_inlined(value, inside) for value in schema]
         case _:
             return schema
+
+
+def language(request: Request, asked: str) -> str:
+    """The language asked for by name, else by ``Accept-Language``, else the service's own."""
+    wanted = asked or request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
+    return language_of(wanted) if wanted else str(request.app.state.settings.locale)
+
+
+def trouble(found: Problem, locale: str) -> Trouble:
+    """One problem inside an answer that is no refusal."""
+    line = found.where.line if found.where else 0
+    return Trouble(code=found.code, message=problems.sentence(found, locale), values=dict(found.values), line=line)

@@ -9,14 +9,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from billing_service import crediting
+from billing_service import crediting, verify
 from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
-from billing_service.api.common import body_of, troubles
+from billing_service.api.common import Language, body_of, language, trouble, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.api.pages import After, Limit, following, place
+from billing_service.api.wire_documents import Explanation, Verification
 from billing_service.crediting import Asked
-from billing_service.documents import paper
+from billing_service.documents import explanation, paper
 from billing_service.documents.invoice import by_number, money
 from billing_service.documents.invoice_book import invoice_xlsx
 from billing_service.documents.pdf import invoice_pdf
@@ -26,7 +27,6 @@ from billing_service.runs import clock
 from billing_service.schemas import Invoice, InvoiceList, InvoiceListed, Wire
 from billing_service.store import lists
 from billing_service.store.connect import Connection, reading
-from tariffs.messages import language_of
 
 router = APIRouter()
 Number = Annotated[str, Path(max_length=40, pattern=r"^[A-Z0-9-]+$")]
@@ -93,15 +93,38 @@ def get_invoice(request: Request, who: Reading, number: Number) -> Invoice:
 
 
 @router.get("/invoices/{number}/pdf", response_class=Response, responses=_READ | {200: {"content": {"application/pdf": _BYTES}}}, summary="As PDF/A")
-def get_invoice_pdf(request: Request, who: Reading, number: Number) -> Response:
-    """In the language that `Accept-Language` asks for."""
-    return Response(_printed(request, who, number, invoice_pdf), media_type="application/pdf")
+def get_invoice_pdf(request: Request, who: Reading, number: Number, locale: Language = "") -> Response:
+    """Invoice, settlement, difference or credit note, printed."""
+    return Response(_printed(request, who, number, locale, invoice_pdf), media_type="application/pdf")
 
 
 @router.get("/invoices/{number}/xlsx", response_class=Response, responses=_READ | {200: {"content": {_XLSX: _BYTES}}}, summary="As a workbook")
-def get_invoice_xlsx(request: Request, who: Reading, number: Number) -> Response:
-    """In the language that `Accept-Language` asks for."""
-    return Response(_printed(request, who, number, invoice_xlsx), media_type=_XLSX)
+def get_invoice_xlsx(request: Request, who: Reading, number: Number, locale: Language = "") -> Response:
+    """Invoice, settlement, difference or credit note, as a workbook."""
+    return Response(_printed(request, who, number, locale, invoice_xlsx), media_type=_XLSX)
+
+
+@router.get("/invoices/{number}/explanation", response_model=Explanation, responses=_READ, summary="Why it says what it says")
+def explain_invoice(request: Request, who: Reading, number: Number, locale: Language = "") -> Explanation:
+    """Every line with its reasons as they were known on its day; of a difference also the whole now, what was issued before, and what is between."""
+    settings, told = settings_for(request, who), language(request, locale)
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = explanation.by_number(conn, settings, number)
+    if found is None:
+        raise _absent(number)
+    return Explanation.model_validate(explanation.as_json(found, told))
+
+
+@router.get("/invoices/{number}/verification", response_model=Verification, responses=_READ, summary="Compute it again")
+def verify_invoice(request: Request, who: Reading, number: Number, locale: Language = "") -> Verification:
+    """The document computed again by what was known on its day, from what it keeps, and compared line by line."""
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = verify.one(conn, who.utility, number)
+    if found is None:
+        raise _absent(number)
+    lines, wrong = found
+    told = [trouble(one, language(request, locale)) for one in wrong]
+    return Verification(number=number, same=not wrong, lines=lines, problems=told)
 
 
 @router.post(
@@ -127,10 +150,8 @@ async def credit_invoice(request: Request, who: Writing, number: Number, key: Ke
     return await once(request, who, key, work)
 
 
-def _printed(request: Request, who: Caller, number: str, form: Callable[[paper.Paper, str], bytes]) -> bytes:
-    settings = settings_for(request, who)
-    asked = request.headers.get("accept-language", "")
-    locale = language_of(asked.split(",")[0].split(";")[0].strip()) if asked else settings.locale
+def _printed(request: Request, who: Caller, number: str, asked: str, form: Callable[[paper.Paper, str], bytes]) -> bytes:
+    settings, locale = settings_for(request, who), language(request, asked)
     with reading(request.app.state.engine, who.utility) as conn:
         found = paper.by_number(conn, settings, number)
     if found is None:

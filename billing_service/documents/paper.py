@@ -114,10 +114,15 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
         issued=row.issued_at and row.issued_at.astimezone(ZoneInfo(settings.timezone)).date(),
         corrects=_corrects(conn, settings.utility, row),
         reason=row.reason,
-        entries=tuple(Entry(one.tariff, one.digest, one.charge, one.kind, json.loads(one.label), one.clause, one.amount) for one in lines),
+        entries=tuple(entry_of(one) for one in lines),
         versions=kept,
         ratings={part.tariff: kept[part.digest].explain(given_facts(json.loads(part.facts)), period=period) for part in parts},
     )
+
+
+def entry_of(line: Row[Any]) -> Entry:
+    """A stored line."""
+    return Entry(line.tariff, line.digest, line.charge, line.kind, json.loads(line.label), line.clause, line.amount)
 
 
 def _corrects(conn: Connection, utility: str, row: Row[Any]) -> tuple[str, ...]:
