@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from billing_service import settling, working
+from billing_service import runs, settling, working
 from billing_service.chunk import Progress
 from billing_service.problems import Refused, problem
 from billing_service.runs import Outcome
 from billing_service.settings import Settings
 from billing_service.store import corrections as store
-from billing_service.store.connect import Connection, Engine, reading
+from billing_service.store.connect import Connection, Engine, attempt, reading
 from billing_service.terms import Period
 from tariffs.errors import Problem
 
@@ -32,6 +32,16 @@ class Corrected:
     period: Period
     plant: str
     outcome: Outcome | None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """The run of one period; empty where nothing differs or ``problems`` say why there is none."""
+
+    period: Period
+    plant: str
+    run: str
     problems: tuple[Problem, ...] = ()
 
 
@@ -53,6 +63,28 @@ def correct(
                 found.append(Corrected(period, plant, None, refusal.problems))
             continue
         found.append(Corrected(period, plant, outcome))
+    return found
+
+
+def begin_in(conn: Connection, settings: Settings, periods: Sequence[Period], known: date | None, now: datetime) -> list[Begun]:
+    """``correct`` begun inside one transaction: plants are settled in it, all other runs are left to be worked (``working.work``).
+
+    Plants come first, since nothing is settled while a run over the same days is in work; a period that overlaps one just begun
+    is refused with that reason, and begun when this is called again.
+    """
+    found: list[Begun] = []
+    for period, plant in sorted(targets(conn, settings.utility, periods), key=lambda one: not one[1]):
+        try:
+            with attempt(conn):
+                if plant:
+                    run = settling.settle_in(conn, settings, plant, period, known, now).id
+                else:
+                    run = runs.begin_in(conn, settings, period, known, now, keep=True)
+        except Refused as refusal:
+            if not _is_closed(refusal):
+                found.append(Begun(period, plant, "", refusal.problems))
+            continue
+        found.append(Begun(period, plant, run))
     return found
 
 

@@ -62,23 +62,7 @@ def list_invoices(
     only = {"account": account, "kind": kind, "direction": direction, "run": run}
     with reading(request.app.state.engine, who.utility) as conn:
         found = lists.documents_after(conn, who.utility, only, place(after, 1), limit)
-    told = [
-        InvoiceListed(
-            number=one.number,
-            id=one.id,
-            kind=one.kind,
-            direction=one.direction,
-            account=one.account,
-            run=one.run,
-            period_start=one.period_start,
-            period_end=one.period_end,
-            currency=one.currency,
-            total=money(one.total),
-            issued_at=one.issued_at,
-            corrects=one.corrects,
-        )
-        for one in found
-    ]
+    told = [listed_invoice(one) for one in found]
     return InvoiceList(invoices=told, next=following(found, limit, found[-1].id) if found else None)
 
 
@@ -148,6 +132,24 @@ async def credit_invoice(request: Request, who: Writing, number: Number, key: Ke
         return Written(201, found)
 
     return await once(request, who, key, work)
+
+
+def listed_invoice(one: Any) -> InvoiceListed:
+    """An issued document in a list."""
+    return InvoiceListed(
+        number=one.number,
+        id=one.id,
+        kind=one.kind,
+        direction=one.direction,
+        account=one.account,
+        run=one.run,
+        period_start=one.period_start,
+        period_end=one.period_end,
+        currency=one.currency,
+        total=money(one.total),
+        issued_at=one.issued_at,
+        corrects=one.corrects,
+    )
 
 
 def _printed(request: Request, who: Caller, number: str, asked: str, form: Callable[[paper.Paper, str], bytes]) -> bytes:

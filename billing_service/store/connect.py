@@ -25,7 +25,7 @@ from billing_service.settings import without_password
 from billing_service.store import tables
 
 #: What others need to name, so that SQLAlchemy itself is imported in the store only.
-__all__ = ["Connection", "DBAPIError", "Engine", "IntegrityError", "Row", "engine", "lock", "migrate", "opened", "reading", "require", "writing"]
+__all__ = ["Connection", "DBAPIError", "Engine", "IntegrityError", "Row", "attempt", "engine", "lock", "migrate", "opened", "reading", "require", "writing"]
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 _POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
@@ -83,6 +83,13 @@ def reading(db: Engine, utility: str) -> Iterator[Connection]:
         with conn.begin():
             _name(conn, utility)
             yield conn
+
+
+@contextmanager
+def attempt(conn: Connection) -> Iterator[None]:
+    """A part of a transaction that leaves nothing behind where it raises; the rest goes on."""
+    with conn.begin_nested():
+        yield
 
 
 def lock(conn: Connection, utility: str) -> None:
