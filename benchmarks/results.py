@@ -52,8 +52,9 @@ def show(title: str, figures: Sequence[Figure], ratios: Sequence[Ratio] = ()) ->
         wrong = "-" if one.wrong is None else f"{one.wrong:,}"
         print(f"  {one.rows / one.seconds / 1e6:9.2f} {one.seconds:9.3f} {one.rows:12,} {wrong:>7}  {one.way}{'  (' + one.note + ')' if one.note else ''}")
     for ratio in ratios:
-        bound = f"at least {ratio.at_least:g}" if ratio.at_least is not None else f"at most {ratio.at_most:g}"
-        print(f"  {ratio.value:9.2f}  {'kept  ' if kept(ratio) else 'MISSED'}  {ratio.what}: {bound}")
+        bounds = [f"{says} {bound:g}" for says, bound in (("at least", ratio.at_least), ("at most", ratio.at_most)) if bound is not None]
+        verdict = ("kept" if kept(ratio) else "MISSED") if bounds else ""
+        print(f"  {ratio.value:9.2f}  {verdict:6}  {ratio.what}{': ' if bounds else ''}{' and '.join(bounds)}")
 
 
 def conclude(section: str, entry: Mapping[str, object], ratios: Sequence[Ratio], *, to_record: bool) -> None:

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from tariffs.errors import TariffError, fail
+from tariffs.errors import Problem, TariffError, fail
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 BATCH = 2**19  # rows read, rated and written at a time
 BLOCK = 2**24  # bytes of CSV read at a time
 KINDS = (".csv", ".parquet")
+SHOWN = 20  # ragged rows told of a file read whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +76,24 @@ def opened(path: Path, *, encoding: str = "utf-8", columns: Collection[str] | No
 
 
 def read_table(path: Path, *, encoding: str = "utf-8") -> pa.Table:
-    """The rows of a file at once. TariffError where it cannot be read; ragged rows are told then, too."""
+    """The rows of a file at once. TariffError where it cannot be read; the first 20 ragged rows are told then, too."""
     import pyarrow as pa
     import pyarrow.parquet as reading
 
     if kind(path) == ".csv":
         parts = list(opened(path, encoding=encoding).batches)
-        ragged = next((row for part in parts for row in part.ragged), None)
-        if ragged is not None:
-            raise fail(TariffError, "file-ragged", path=path, row=ragged.row, cells=ragged.cells, expected=ragged.expected)
+        ragged = [row for part in parts for row in part.ragged]
+        if ragged:
+            raise TariffError([_told(path, row) for row in ragged[:SHOWN]])
         return pa.concat_tables([part.table for part in parts]).combine_chunks()
     try:
         return reading.read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise unread(path, error) from None
+
+
+def _told(path: Path, row: Ragged) -> Problem:
+    return Problem("file-ragged", {"path": str(path), "row": str(row.row), "cells": str(row.cells), "expected": str(row.expected)})
 
 
 def reason(error: Exception) -> str:

@@ -177,7 +177,7 @@ def in_order(work: Callable[[Rows], _T], items: Iterable[Rows], threads: int) ->
         try:
             for item in items:
                 ahead.append(pool.submit(work, item))
-                if len(ahead) > threads:
+                if len(ahead) > 2 * threads:  # while this thread writes one and reads the next, no other waits
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()

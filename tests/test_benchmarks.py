@@ -119,3 +119,9 @@ def test_the_peak_of_a_process_is_its_own() -> None:
     held[:: 2**12] = b"x" * (len(held) // 2**12)
     peak = measure.peak_memory(["true"])
     assert 0 < peak < 100 * 2**20
+
+
+def test_ratios_are_shown_beside_what_is_promised_of_them_if_anything_is(capsys: pytest.CaptureFixture[str]) -> None:
+    results.show("title", [], [Ratio("a", 2, at_least=3), Ratio("b", 2, at_least=1, at_most=2), Ratio("c", 2)])
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()[2:]]
+    assert shown == ["2.00 MISSED a: at least 3", "2.00 kept b: at least 1 and at most 2", "2.00 c"]

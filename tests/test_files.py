@@ -142,6 +142,13 @@ def test_refusals_name_the_row_of_the_file(source: Path) -> None:
     assert sorted(path.name for path in source.parent.iterdir()) == ["in.csv"]
 
 
+def test_a_file_read_whole_tells_all_its_ragged_rows(source: Path) -> None:
+    source.write_text(HEAD + GOOD + "3,other\n4,other,5,\n5,other,5,6,7\n", encoding="utf-8")
+    with pytest.raises(TariffError) as raised:
+        files_in.read_table(source)
+    assert [(problem.code, problem.values["row"]) for problem in raised.value.problems] == [("file-ragged", "3"), ("file-ragged", "5")]
+
+
 def test_bad_rows_of_an_earlier_run_do_not_stay_beside_a_clean_one(source: Path) -> None:
     source.write_text(HEAD + "1,other,-1,\n" + GOOD, encoding="utf-8")
     assert rate(source, errors="return").bad_path == source.parent / "out.bad.csv"
