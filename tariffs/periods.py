@@ -9,10 +9,11 @@ its own version. Where nothing says how, the period is refused, never guessed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from itertools import pairwise
 
 from tariffs import model as m
 from tariffs.check import Identity, build
@@ -29,11 +30,12 @@ Period = tuple[date, date]
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """Days that one version rates; ``start`` and ``end`` are half-open."""
+    """Days that one version rates by the same standing facts; ``start`` and ``end`` are half-open."""
 
     version: m.Version
     start: date
     end: date
+    standing: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def days(self) -> int:
@@ -42,12 +44,17 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class PeriodRating:
-    """What one period costs: one rating a part, in order. ``total`` is the sum of theirs and nothing else."""
+    """What one period costs: one rating a part, in order. ``total`` is the sum of theirs and nothing else.
+
+    ``pieces``: how each part was cut out of the period, None where it is the whole of it: with a rating's digest and facts
+    they reproduce it (``explain_part``).
+    """
 
     tariff: str
     period: Period
     parts: tuple[m.Rating, ...]
     total: Decimal
+    pieces: tuple[m.Part | None, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.total == total(part.total for part in self.parts), "the parts add up"
@@ -61,11 +68,14 @@ def rate_period(
     *,
     known: date | None = None,
     contract: tuple[date | None, date | None] = (None, None),
+    changes: Sequence[tuple[date, Mapping[str, object]]] = (),
 ) -> PeriodRating:
     """Rate ``period`` by the versions that rule in it; ``history`` as ``load.history`` gives it.
 
     ``records`` are the account's usage records (those of the period are picked here), ``contract`` the half-open days it
-    was in force, ``known`` the day as of which records count. FactsError says what stops it.
+    was in force, ``known`` the day as of which records count. ``changes``: days inside the period, in order, from which
+    other standing facts hold; they split it by the rule (``change:``) of the version in force on that day. FactsError
+    says what stops it.
     """
     live = max(period[0], contract[0] or period[0]), min(period[1], contract[1] or period[1])
     if live[0] >= live[1]:
@@ -77,12 +87,12 @@ def rate_period(
     if problems:
         raise FactsError(problems)
     span = _span(live, billed, ruling)
-    segments = merge(timeline(history, span), span)
+    segments = merge(_by_terms(timeline(history, span), standing, changes), span)
     if len(segments) == 1 and span == period and _rules_all(segments[0]):
-        given, found = gather(segments[0].version, records, standing, period, known=known)
+        given, found = gather(segments[0].version, records, segments[0].standing, period, known=known)
         if found:
             raise FactsError(found)
-        return _whole(segments[0].version, period, (explain(segments[0].version, given, period),))
+        return _whole(segments[0].version, period, (explain(segments[0].version, given, period),), (None,))
     staged = [segment.version.name for segment in segments if segment.version.stage]
     if staged:
         raise FactsError([Problem("stage-crosses", {"version": staged[0]})])
@@ -90,29 +100,35 @@ def rate_period(
     monthly = _monthly(segments, outside)
     weights = [segment.days for segment in segments] + ([] if monthly == "whole" else [days for days in outside if days])
     pieces = _split_records(billed, segments)
-    ratings = []
+    ratings: list[m.Rating] = []
+    cut: list[m.Part | None] = []
     for index, segment in enumerate(segments):
         scaled = {name for s in segments[index : index + 2] for name in s.version.change.get("scale", ())}
         whole = "whole" if segment.days == sum(weights) else "share"
         part = m.Part(
             segment.days,
             sum(weights),
-            _months(segment.version, period, standing),
+            _months(segment.version, period, segment.standing),
             whole if monthly == "share" else monthly,
             _values(segment.version, scaled, weights, index),
             sum(weights[:index]),
         )
-        facts = {**standing, **_standing(segment.version, scaled, standing, weights, index)}
+        facts = {**segment.standing, **_standing(segment.version, scaled, segment.standing, weights, index)}
         given, found = gather(segment.version, pieces[index], facts, (segment.start, segment.end))
         if found:
             raise FactsError(found)
-        rating = explain(version_of_part(segment.version, part), given)
-        ratings.append(replace(rating, period=(segment.start, segment.end)))
-    return _whole(segments[-1].version, period, tuple(ratings))
+        ratings.append(explain_part(segment.version, part, given, (segment.start, segment.end)))
+        cut.append(part)
+    return _whole(segments[-1].version, period, tuple(ratings), tuple(cut))
 
 
-def _whole(version: m.Version, period: Period, parts: tuple[m.Rating, ...]) -> PeriodRating:
-    return PeriodRating(version.tariff, period, parts, total(part.total for part in parts))
+def explain_part(version: m.Version, part: m.Part, given: Mapping[str, object], days: Period) -> m.Rating:
+    """One part of a period, from the facts of that part; the same for ever."""
+    return replace(explain(version_of_part(version, part), given), period=days)
+
+
+def _whole(version: m.Version, period: Period, parts: tuple[m.Rating, ...], pieces: tuple[m.Part | None, ...]) -> PeriodRating:
+    return PeriodRating(version.tariff, period, parts, total(part.total for part in parts), pieces)
 
 
 def _rules_all(segment: Segment) -> bool:
@@ -154,18 +170,35 @@ def timeline(history: Sequence[m.Version], span: Period) -> list[Segment]:
     return found
 
 
+def _by_terms(segments: Sequence[Segment], standing: Mapping[str, object], changes: Sequence[tuple[date, Mapping[str, object]]]) -> list[Segment]:
+    """The segments cut where the standing facts become others as well."""
+    found: list[Segment] = []
+    for segment in segments:
+        facts, start = standing, segment.start
+        for day, then in changes:
+            if start < day < segment.end and then != facts:
+                found.append(Segment(segment.version, start, day, facts))
+                start = day
+            if day < segment.end:
+                facts = then
+        found.append(Segment(segment.version, start, segment.end, facts))
+    return found
+
+
 def merge(segments: Sequence[Segment], span: Period) -> list[Segment]:
     """Segments as they are rated: ``old`` and ``new`` give a crossing to one side. FactsError where nothing says how."""
     found = [segments[0]]
-    for segment in segments[1:]:
+    for last, segment in pairwise(segments):
         usage = segment.version.change.get("usage")
-        if usage is None:
+        if usage is None and last.version is not segment.version:
             raise FactsError([Problem("change-missing", {"version": segment.version.name, "start": str(span[0]), "end": str(span[1])})])
         before = found[-1]
+        if before.standing != segment.standing and usage not in ("by_days", "by_reading"):
+            raise FactsError([Problem("terms-change-missing", {"version": segment.version.name, "day": str(segment.start)})])
         if usage == "old":
-            found[-1] = Segment(before.version, before.start, segment.end)
+            found[-1] = Segment(before.version, before.start, segment.end, before.standing)
         elif usage == "new":
-            found[-1] = Segment(segment.version, before.start, segment.end)
+            found[-1] = Segment(segment.version, before.start, segment.end, segment.standing)
         else:
             found.append(segment)
     return found

@@ -16,7 +16,7 @@ import pytest
 
 import tariffs
 from tariffs import model as m
-from tariffs.periods import inclusive, rate_period
+from tariffs.periods import explain_part, inclusive, rate_period
 from tariffs.units import parse_unit
 
 HEAD = "language: 1\ntitle: {zh: 试, en: trial}\nstatus: illustrative\nsource: {document: made for a test}\ncurrency: CNY\ndirection: receivable\nperiod: %s\n"
@@ -76,6 +76,7 @@ class Case:
     period: tuple[date, date] = OCT
     contract: tuple[date | None, date | None] = (None, None)
     parts: tuple[str, ...] = ()
+    changes: tuple[tuple[date, dict[str, object]], ...] = ()
 
 
 def two(body: str, old: str, new: str, how: str) -> tuple[m.Version, ...]:
@@ -149,10 +150,35 @@ CASES = {
     "a bill of any days may cross a change: 20 m3 of 20 days is 10 at 1 and 10 at 2": Case(
         history(("2026-01-01", USE % "1"), (CHANGE, USE % "2" + change("by_days")), period="any"), "30.00", [use("2026-10-01", "2026-10-21", "20")], period=(date(2026, 10, 1), date(2026, 10, 21)), parts=("10.00", "20.00")
     ),
+    "one home becomes two on the 11th: 5 x 10/31 = 1.61, then 10.00 - 10 x 10/31 (3.23) = 6.77": Case(
+        history(("2026-01-01", MONTHLY % "5" + change("by_days"))), "8.38", standing={"homes": 1}, parts=("1.61", "6.77"), changes=((date(2026, 10, 11), {"homes": 2}),)
+    ),
+    "a quota of 31 becomes 62: 10 and 42 of 20 and 42 used, so 10 + 10 x 3 and 42": Case(
+        history(("2026-01-01", QUOTA % "3" + change("by_days", "quota"))), "82.00", [use("2026-10-01", "2026-11-01", "62")], {"quota": 31},
+        parts=("40.00", "42.00"), changes=((date(2026, 10, 11), {"quota": 62}),)
+    ),
+    "terms on the 11th and a new price on the 21st: 5 x 10/31, 10 x (20 - 10)/31 as 6.45 - 3.23, and 16 - 16 x 20/31 (10.32)": Case(
+        history(("2026-01-01", MONTHLY % "5" + change("by_days")), ("2026-10-21", MONTHLY % "8" + change("by_days"))), "10.51", standing={"homes": 1},
+        parts=("1.61", "3.22", "5.68"), changes=((date(2026, 10, 11), {"homes": 2}),)
+    ),
+    "terms and price on one day are one cut: 1.61 and 16 - 5.16": Case(
+        two(MONTHLY, "5", "8", change("by_days")), "12.45", standing={"homes": 1}, parts=("1.61", "10.84"), changes=((date(2026, 10, 11), {"homes": 2}),)
+    ),
+    "terms that say the same split nothing": Case(
+        history(("2026-01-01", MONTHLY % "5")), "5.00", standing={"homes": 1}, parts=("5.00",), changes=((date(2026, 10, 11), {"homes": 1}),)
+    ),
     "until on the first day after the period is no expiry": Case(history(("2026-01-01", "until: 2026-11-01\n" + USE % "1")), "31.00", ONE_MONTH),
 }  # fmt: skip
 
 REFUSED = {
+    "other terms, and nothing says how to split": (
+        Case(history(("2026-01-01", MONTHLY % "5")), "", standing={"homes": 1}, changes=((date(2026, 10, 11), {"homes": 2}),)),
+        "terms-change-missing",
+    ),
+    "other terms, where a crossing goes whole to one version": (
+        Case(history(("2026-01-01", MONTHLY % "5" + change("new"))), "", standing={"homes": 1}, changes=((date(2026, 10, 11), {"homes": 2}),)),
+        "terms-change-missing",
+    ),
     "by reading without a reading": (Case(two(USE, "1", "2", change("by_reading")), "", ONE_MONTH), "reading-missing"),
     "no change rule": (Case(two(USE, "1", "2", ""), "", ONE_MONTH), "change-missing"),
     "a gap: the old version ended before the new one began": (
@@ -200,10 +226,15 @@ REFUSED = {
 @pytest.mark.parametrize("name", CASES)
 def test_dated_case(name: str) -> None:
     case = CASES[name]
-    rating = rate_period(case.versions, case.period, case.standing, case.records, contract=case.contract)
+    rating = rate_period(case.versions, case.period, case.standing, case.records, contract=case.contract, changes=case.changes)
     assert rating.total == D(case.total)
     if case.parts:
         assert [part.total for part in rating.parts] == [D(part) for part in case.parts]
+    for part, piece in zip(rating.parts, rating.pieces, strict=True):  # what is kept of a part reproduces it
+        if piece is not None and part.period is not None:
+            whole = next(version for version in case.versions if (version.digest, version.effective) == (part.version.digest, part.version.effective))
+            again = explain_part(whole, piece, part.facts, part.period)
+            assert (again.lines, again.period) == (part.lines, part.period)
     if case.records:
         billed = sum((part.facts["use"] for part in rating.parts if "use" in part.facts), D(0))
         factor = 1000 if case.records[0].unit == parse_unit("L") else 1
@@ -214,7 +245,7 @@ def test_dated_case(name: str) -> None:
 def test_refused_never_guessed(name: str) -> None:
     case, code = REFUSED[name]
     with pytest.raises(tariffs.FactsError) as caught:
-        rate_period(case.versions, case.period, case.standing, case.records, contract=case.contract)
+        rate_period(case.versions, case.period, case.standing, case.records, contract=case.contract, changes=case.changes)
     assert [problem.code for problem in caught.value.problems] == [code]
     assert all(problem.text("zh") for problem in caught.value.problems)
 
