@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from billing_service import holds, issuing
+from billing_service.adopting import adopt_in
 from billing_service.chunk import Progress, Scope, bill_chunk
 from billing_service.fixed import from_row, keep_version, usable
 from billing_service.problems import Refused, problem, refused
 from billing_service.settings import Settings
-from billing_service.store import documents, events, ledger, versions
+from billing_service.store import documents, events, ledger
 from billing_service.store import holds as held
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection, Engine, Row, reading, writing
@@ -123,20 +124,12 @@ def outcome_of(conn: Connection, utility: str, run: str) -> Outcome:
 
 def adopt(db: Engine, settings: Settings, tariff: str, on: date, document: str, now: datetime) -> tuple[TariffVersion, bool]:
     """Put the version in force on ``on`` into force for this utility, by a document; whether it was new."""
-    if not document.strip():
-        raise refused("document-missing")
     try:
         version = load(tariff, on=on, rules=settings.roots)
     except TariffError as error:
         raise Refused(error.problems) from error
-    if version.status == "draft":
-        raise refused("version-draft", version=version.model.name, status=version.status, tariff=version.id, effective=version.effective)
     with writing(db, settings.utility) as conn:
-        if versions.adoption(conn, settings.utility, version.digest) is not None:
-            return version, False
-        keep_version(conn, settings.utility, version)
-        versions.adopt(conn, settings.utility, version.digest, settings.user, now, document.strip())
-    return version, True
+        return version, adopt_in(conn, settings, version, document, now)
 
 
 def review(db: Engine, settings: Settings, run: str, now: datetime) -> str:

@@ -106,7 +106,8 @@ class TariffListed(Wire):
     title: Labels
     currency: str
     direction: str
-    billable: bool
+    billable: bool = Field(description="whether its formulas give a bill at all; one of workings alone answers a quantity and can only be quoted")
+    adopted: bool = Field(description="whether this utility put it into force; a run bills by what is published or adopted, and never by a draft")
     language: int
     digest: str
     adoption: Adoption | None
@@ -125,7 +126,20 @@ class Trouble(Wire):
 
 class TariffList(Wire):
     tariffs: list[TariffListed]
-    problems: list[Trouble] = Field(description="version files that cannot be used, and why")
+    problems: list[Trouble] = Field(description="version files of this page that cannot be used, and why")
+    next: str | None
+
+
+class Schedule(Wire):
+    """A version's inputs, prices and charges."""
+
+    version: TariffListed
+    text: str = Field(description="the schedule for a person, in the language asked for")
+    schedule: dict[str, Any] = Field(description="for machines; every decimal is text")
+
+
+class AdoptionRequest(Wire):
+    document: str = Field(min_length=1, max_length=1000, description="the decision that puts it into force")
 
 
 class QuoteLine(Wire):

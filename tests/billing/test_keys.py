@@ -32,7 +32,7 @@ def routes(office: Office) -> list[tuple[str, str]]:
 
 
 def _filled(path: str) -> str:
-    return re.sub(r"\{(\w+)\}", lambda name: {"number": "INV-2026-000001", "run": "2026-10-1"}.get(name[1], "A1"), path)
+    return re.sub(r"\{(\w+)\}", lambda name: {"number": "INV-2026-000001", "run": "2026-10-1", "digest": "0" * 64}.get(name[1], "A1"), path)
 
 
 def opened(office: Office) -> TestClient:
