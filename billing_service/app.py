@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from billing_service import problems
-from billing_service.api import corrections, entitlements, events, invoices, keys, quotes, records, runs, tariffs
+from billing_service.api import corrections, entitlements, events, invoices, keys, quotes, records, runs, tariffs, utility
 from billing_service.api.caller import Trust
 from billing_service.messages import known, text
 from billing_service.problems import Refused, problem
@@ -44,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = connect.engine(settings.url)
     app.state.trust = Trust()
-    for part in (tariffs, quotes, records, entitlements, invoices, events, keys, runs, corrections):
+    for part in (tariffs, quotes, records, entitlements, invoices, events, keys, runs, corrections, utility):
         app.include_router(part.router, prefix="/v1")
     app.add_exception_handler(Refused, _refused)
     app.add_exception_handler(TariffError, _tariff_error)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from billing_service import holds, runs, screens, working
+from billing_service import holds, naming, runs, screens, working
 from billing_service.door import LOCALE, As, Db, Json, Locale, Run, door, help_of, settings_of, show, shown_progress
 from billing_service.settings import Settings
-from billing_service.store import connect
+from billing_service.store import connect, utilities
 
 app = typer.Typer()
 
@@ -52,6 +52,27 @@ def hold(
         else:
             named = ", ".join(f"{name}={value}" if value else name for name, value in found.items())
             screens.tell(out, "say.hold-rules" if found else "say.hold-none", locale, rules=named)
+
+
+@app.command(help=help_of("utility"))
+def utility(
+    name: Annotated[str, typer.Option("--name", help=help_of("utility-name"), show_default=False)] = "",
+    db: Db = "",
+    user: As = "",
+    as_json: Json = False,
+    locale: Locale = LOCALE,
+) -> None:
+    settings = settings_of(db, None, user, locale)
+    with door(settings, as_json) as (engine, out):
+        if name:
+            with connect.writing(engine, settings.utility) as conn:
+                naming.name_in(conn, settings, name, runs.clock())
+        with connect.reading(engine, settings.utility) as conn:
+            found = utilities.name_of(conn, settings.utility)
+        if as_json:
+            show({"id": settings.utility, "name": found})
+        else:
+            screens.tell(out, "say.utility", locale, id=settings.utility, name=found)
 
 
 @app.command(help=help_of("release"))

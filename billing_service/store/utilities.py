@@ -21,3 +21,13 @@ def set_settings(conn: Connection, utility: str, settings: Mapping[str, Any]) ->
     """Replace its settings. Whoever calls appends the event that tells it."""
     text = json.dumps(dict(settings), sort_keys=True, ensure_ascii=False)
     conn.execute(update(utilities).where(utilities.c.id == utility).values(settings=text))
+
+
+def name_of(conn: Connection, utility: str) -> str:
+    """Its name on documents; its id before somebody named it."""
+    return str(conn.execute(select(utilities.c.name).where(utilities.c.id == utility)).scalar_one())
+
+
+def set_name(conn: Connection, utility: str, name: str) -> None:
+    """Name it. Whoever calls appends the event that tells it."""
+    conn.execute(update(utilities).where(utilities.c.id == utility).values(name=name))
