@@ -41,6 +41,7 @@ _Part = tuple[int, int]
 _counted: dict[str, int] = {}  # rows rated so far, by digest
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
+TABLE = 2**16  # combinations of choices looked up in a table; more are sorted, which takes ten times as long
 SHOWN = 20  # problems told by an error; all are counted
 
 
@@ -408,16 +409,22 @@ def _missing(version: Version, chunk: _Chunk) -> dict[str, Mask]:
 
 def _combinations(version: Version, read: Mapping[str, Column], rows: int) -> tuple[Any, list[dict[str, str]]]:
     """The distinct combinations of choices given in some rows, and each row's place among them."""
-    index = np.zeros(rows, np.int64)
+    index, size = np.zeros(rows, np.int64), 1
     members = {name: [*choice.members, None] for name, choice in version.choices.items()}
     for name, names in members.items():
         column = read[name]
         unusable = merge(column.null, column.bad)
         codes = column.values if unusable is None else np.where(unusable, len(names) - 1, column.values)
-        _, index = np.unique(index * len(names) + codes, return_inverse=True)
-    distinct, first, inverse = np.unique(index, return_index=True, return_inverse=True)
-    assert len(distinct) == len(first)
-    return inverse, [_choices_at(members, read, int(row)) for row in first]
+        index, size = index * len(names) + codes, size * len(names)
+        if size > TABLE:
+            distinct, index = np.unique(index, return_inverse=True)
+            size = len(distinct)
+    some_row = np.full(size, -1, np.int64)  # of each combination; -1: there is none
+    some_row[index] = np.arange(rows)
+    present = np.flatnonzero(some_row >= 0)
+    place = np.zeros(size, np.int64)
+    place[present] = np.arange(len(present))
+    return place[index], [_choices_at(members, read, int(row)) for row in some_row[present]]
 
 
 def _choices_at(members: Mapping[str, Sequence[str | None]], read: Mapping[str, Column], row: int) -> dict[str, str]:

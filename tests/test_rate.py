@@ -354,6 +354,35 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert version(QUOTA).rate(table, errors="return")[0].to_pydict() == whole[0]
 
 
+def test_combinations_too_many_for_a_table_are_sorted_to_the_same_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    cities = "inputs:\n  city: {choices: {a: {en: a}, b: {en: b}, c: {en: c}}}\n  payer: {choices: {quota_unit: {en: by quota}, other: {en: other}}}\n"
+    body = QUOTA.replace("\ninputs:\n  payer: {choices: {quota_unit: {en: by quota}, other: {en: other}}}\n", "\n" + cities)
+    body += '  city_fee: {when: \'city == "a" and payer == "other"\', formula: "round(quota * standard, 0.01)"}\n'
+    frame = {
+        "city": ["a", "b", "c", None, "a", "b", "nowhere"] * 9,
+        "payer": ["other", "quota_unit", None, "other", "quota_unit"] * 12 + ["other"] * 3,
+        "weight": ["3"] * 63,
+        "quota": [None, "1"] * 31 + ["2"],
+    }
+    looked_up, told = version(body).rate(frame, errors="return")
+    assert 0 < len(set(told["row"])) < 63
+    monkeypatch.setattr(rate_module, "TABLE", 1)
+    assert version(body).rate(frame, errors="return") == (looked_up, told)
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.uint8(), pa.int16()])
+def test_a_dictionary_of_bytes_reads_like_any_other(kind: Any) -> None:
+    """In another order than the rule's, with strangers, a null, and from the middle of a column."""
+    words = ["nobody", "other", "quota_unit"]
+    places: Any = pa.array([2, 1, 0, None, 2, 1, 1], kind)
+    payer: Any = pa.DictionaryArray.from_arrays(places, pa.array(words))
+    table = pa.table({"payer": payer, "weight": pa.array([1] * 7), "quota": pa.array([1] * 7)}).slice(1)
+    found, told = version(QUOTA).rate(table, errors="return")
+    assert found["quota_fee"].to_pylist() == [None, None, None, D("300.00"), None, None]
+    assert found["plain_fee"].to_pylist() == [D("300.00"), None, None, None, D("300.00"), D("300.00")]
+    assert list(zip(told["row"].to_pylist(), told["code"].to_pylist(), strict=True)) == [(1, "unknown-choice"), (2, "missing-fact")]
+
+
 @pytest.mark.parametrize(
     "body", [QUOTA, QUOTA + 'require: [{that: "weight <= quota", when: payer == "quota_unit", say: {en: too much}}]\n'], ids=["plain", "require"]
 )
