@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from billing_service.documents.invoice import money
 from billing_service.problems import stored
@@ -49,6 +51,12 @@ def look(conn: Connection, utility: str, run: Row[Any]) -> Review:
         exceptions=runs.exceptions_of(conn, utility, run.id),
         holds=holds.of_run(conn, utility, run.id),
     )
+
+
+def run_day(review: Review, timezone: str) -> date:
+    """The date a run's papers bear: of its issue, or of its clock before."""
+    moment: datetime = review.run.issued_at or review.run.as_of
+    return moment.astimezone(ZoneInfo(timezone)).date()
 
 
 def as_json(review: Review, locale: str) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from billing_service.schemas import ProblemDocument, Trouble
 from tariffs.errors import Problem
 from tariffs.messages import language_of
 
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 Language = Annotated[str, Query(alias="locale", max_length=20, description="`en` or `zh`; left out: as `Accept-Language` asks")]
 
 _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}}

@@ -12,7 +12,7 @@ from pydantic import Field
 from billing_service import crediting, verify
 from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
-from billing_service.api.common import Language, body_of, language, trouble, troubles
+from billing_service.api.common import BYTES, XLSX, Language, body_of, language, trouble, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.api.wire_documents import Explanation, Verification
@@ -32,8 +32,6 @@ router = APIRouter()
 Number = Annotated[str, Path(max_length=40, pattern=r"^[A-Z0-9-]+$")]
 Only = Annotated[str, Query(max_length=200)]
 _READ = troubles(401, 403, 404, 422)
-_XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 
 
 class CreditLine(Wire):
@@ -76,16 +74,16 @@ def get_invoice(request: Request, who: Reading, number: Number) -> Invoice:
     return found
 
 
-@router.get("/invoices/{number}/pdf", response_class=Response, responses=_READ | {200: {"content": {"application/pdf": _BYTES}}}, summary="As PDF/A")
+@router.get("/invoices/{number}/pdf", response_class=Response, responses=_READ | {200: {"content": {"application/pdf": BYTES}}}, summary="As PDF/A")
 def get_invoice_pdf(request: Request, who: Reading, number: Number, locale: Language = "") -> Response:
     """Invoice, settlement, difference or credit note, printed."""
     return Response(_printed(request, who, number, locale, invoice_pdf), media_type="application/pdf")
 
 
-@router.get("/invoices/{number}/xlsx", response_class=Response, responses=_READ | {200: {"content": {_XLSX: _BYTES}}}, summary="As a workbook")
+@router.get("/invoices/{number}/xlsx", response_class=Response, responses=_READ | {200: {"content": {XLSX: BYTES}}}, summary="As a workbook")
 def get_invoice_xlsx(request: Request, who: Reading, number: Number, locale: Language = "") -> Response:
     """Invoice, settlement, difference or credit note, as a workbook."""
-    return Response(_printed(request, who, number, locale, invoice_xlsx), media_type=_XLSX)
+    return Response(_printed(request, who, number, locale, invoice_xlsx), media_type=XLSX)
 
 
 @router.get("/invoices/{number}/explanation", response_model=Explanation, responses=_READ, summary="Why it says what it says")

@@ -15,17 +15,20 @@ from starlette.background import BackgroundTask
 from billing_service import holds, runs, working
 from billing_service.api.body import read_body
 from billing_service.api.caller import Approving, Reading, Running, settings_for
-from billing_service.api.common import body_of, troubles
+from billing_service.api.common import BYTES, XLSX, Language, body_of, language, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.api.pages import After, Limit, following, place
+from billing_service.documents.export import run_xlsx
+from billing_service.documents.pdf import run_pdf
 from billing_service.keys import Caller
 from billing_service.problems import Refused, problem, refused
-from billing_service.review import exception_json, hold_json, run_json
+from billing_service.review import exception_json, hold_json, look, run_day, run_json
 from billing_service.runs import clock
 from billing_service.schemas import Wire
 from billing_service.settings import Settings
 from billing_service.store import holds as held
 from billing_service.store import runs as store
+from billing_service.store import utilities
 from billing_service.store.connect import Connection, Engine, reading
 
 router = APIRouter()
@@ -185,6 +188,26 @@ async def decide_holds(request: Request, who: Running, run: Id, key: Key) -> Res
         return Written(200, Decided(documents=holds.decide_in(conn, settings, run, asked.document, asked.action == "release", asked.note, clock())))
 
     return await once(request, who, key, work)
+
+
+@router.get("/runs/{run}/pdf", response_class=Response, responses=_READ | {200: {"content": {"application/pdf": BYTES}}}, summary="A run's summary as PDF/A")
+def get_run_pdf(request: Request, who: Reading, run: Id, locale: Language = "") -> Response:
+    """What it billed, by kind and tariff, and what it could not, with reasons; before it is issued too."""
+    settings = settings_for(request, who)
+    with reading(request.app.state.engine, who.utility) as conn:
+        seen = look(conn, who.utility, runs.pick(conn, who.utility, run, ()))
+        name = utilities.name_of(conn, who.utility)
+    return Response(run_pdf(seen, name, run_day(seen, settings.timezone), language(request, locale)), media_type="application/pdf")
+
+
+@router.get("/runs/{run}/xlsx", response_class=Response, responses=_READ | {200: {"content": {XLSX: BYTES}}}, summary="A run as a workbook")
+def get_run_xlsx(request: Request, who: Reading, run: Id, locale: Language = "") -> Response:
+    """Summary, documents, lines and exceptions, of a run of at most 50,000 documents; a larger one is written by `billing export`."""
+    settings = settings_for(request, who)
+    with reading(request.app.state.engine, who.utility) as conn:
+        seen = look(conn, who.utility, runs.pick(conn, who.utility, run, ()))
+        found = run_xlsx(conn, who.utility, seen, run_day(seen, settings.timezone), language(request, locale))
+    return Response(found, media_type=XLSX)
 
 
 @router.post("/runs/{run}/review", response_model=Run, responses=_WRITE, openapi_extra=body_of(Nothing), summary="Mark as reviewed")

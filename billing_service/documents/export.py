@@ -6,7 +6,9 @@ import csv
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
+from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from billing_service.documents.invoice import assemble, kept_versions, money
 from billing_service.documents.settlement import write_settlements
 from billing_service.documents.workbook import Sheet, write
 from billing_service.messages import stored_label, text
-from billing_service.problems import stored
+from billing_service.problems import refused, stored
 from billing_service.review import TOTALS, Review, total_cells
 from billing_service.store import documents, runs
 from billing_service.store.connect import Connection
@@ -25,6 +27,8 @@ INVOICES = ("number", "kind", "direction", "state", "account", "name", "class", 
 LINES = ("number", "account", "document_kind", "seq", "tariff", "digest", "charge", "kind", "label", "clause", "currency", "amount")
 EXCEPTIONS = ("account", "contract", "tariff", "code", "reason", "file", "line")
 MONEY = frozenset({"total", "amount"})
+#: Documents of a run whose workbook is made in memory, for one answer.
+MOST = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +45,38 @@ def export(conn: Connection, utility: str, review: Review, folder: Path, locale:
     folder.mkdir(parents=True, exist_ok=True)
     run = review.run.id
     found = documents.of_run(conn, utility, run)
-    sheets = {
-        "invoices": Sheet("invoices", INVOICES, [_invoice_row(row) for row in found]),
-        "lines": Sheet("lines", LINES, [_line_row(row, locale) for row in documents.lines_of(conn, utility, run=run)]),
-        "exceptions": Sheet("exceptions", EXCEPTIONS, [_exception_row(row, locale) for row in runs.exceptions_of(conn, utility, run)]),
-    }
-    for name, sheet in sheets.items():
-        _write_csv(folder / f"{name}.csv", sheet.columns, sheet.rows)
-    summary = Sheet("summary", TOTALS, [*(total_cells(row) for row in review.totals), *_sums(review, locale)])
-    write(folder / "run.xlsx", [(text(f"sheet.{sheet.name}", locale), sheet) for sheet in (summary, *sheets.values())], MONEY, locale)
+    sheets = _sheets(conn, utility, review, found, locale)
+    for sheet in sheets[1:]:
+        _write_csv(folder / f"{sheet.name}.csv", sheet.columns, sheet.rows)
+    write(folder / "run.xlsx", _titled(sheets, locale), MONEY, locale)
     written = _write_invoices(conn, utility, run, found, folder / "invoices", progress)
     settled = [f"settlements/{name}" for name in write_settlements(conn, utility, run, folder / "settlements")]
     return Exported(folder, ("run.xlsx", "invoices.csv", "lines.csv", "exceptions.csv", *settled), written)
+
+
+def run_xlsx(conn: Connection, utility: str, review: Review, day: date, locale: str) -> bytes:
+    """The workbook of a run by itself; the same run gives the same bytes. Refused: more documents than an answer should hold."""
+    count = sum(one for *_, one, _total in review.sums)
+    if count > MOST:
+        raise refused("run-too-large", run=review.run.id, count=count, most=MOST)
+    found = BytesIO()
+    sheets = _sheets(conn, utility, review, documents.of_run(conn, utility, review.run.id), locale)
+    write(found, _titled(sheets, locale), MONEY, locale, day)
+    return found.getvalue()
+
+
+def _sheets(conn: Connection, utility: str, review: Review, found: Sequence[Any], locale: str) -> list[Sheet]:
+    run = review.run.id
+    return [
+        Sheet("summary", TOTALS, [*(total_cells(row) for row in review.totals), *_sums(review, locale)]),
+        Sheet("invoices", INVOICES, [_invoice_row(row) for row in found]),
+        Sheet("lines", LINES, [_line_row(row, locale) for row in documents.lines_of(conn, utility, run=run)]),
+        Sheet("exceptions", EXCEPTIONS, [_exception_row(row, locale) for row in runs.exceptions_of(conn, utility, run)]),
+    ]
+
+
+def _titled(sheets: Iterable[Sheet], locale: str) -> list[tuple[str, Sheet]]:
+    return [(text(f"sheet.{sheet.name}", locale), sheet) for sheet in sheets]
 
 
 def _sums(review: Review, locale: str) -> list[list[Any]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 from billing_service.documents import paper
 from billing_service.documents.invoice_book import invoice_xlsx
 from billing_service.documents.pdf import Page, invoice_page, invoice_pdf, run_pdf, typeset_all
 from billing_service.problems import refused
-from billing_service.review import Review
+from billing_service.review import Review, run_day
 from billing_service.settings import Settings
 from billing_service.store import papers
 from billing_service.store.connect import Connection
@@ -35,8 +34,7 @@ def print_run(conn: Connection, settings: Settings, review: Review, folder: Path
     """``run.pdf``, and a PDF of each document in ``pdf/``, drafts too, marked as such; how many documents."""
     (folder / "pdf").mkdir(parents=True, exist_ok=True)
     row = review.run
-    day = (row.issued_at or row.as_of).astimezone(ZoneInfo(settings.timezone)).date()
-    (folder / "run.pdf").write_bytes(run_pdf(review, papers.utility_name(conn, settings.utility), day, locale))
+    (folder / "run.pdf").write_bytes(run_pdf(review, papers.utility_name(conn, settings.utility), run_day(review, settings.timezone), locale))
     names: list[str] = []
     done = 0
     for done, content in enumerate(typeset_all(_pages(conn, settings, row.id, locale, names), os.cpu_count() or 1), 1):

@@ -15,6 +15,8 @@ import xlsxwriter
 from billing_service.documents.invoice import money
 from billing_service.messages import text
 
+#: Rows below the head that a tab can hold; what is more goes on a further tab, where a spreadsheet would drop it in silence.
+ROWS = 1_048_575
 _EXACT_DIGITS = 15  # what a double holds
 
 
@@ -29,7 +31,7 @@ class Sheet:
 
 
 def write(path: Path | BytesIO, sheets: Sequence[tuple[str, Sheet]], money_columns: Collection[str], locale: str, created: date | None = None) -> None:
-    """One tab a sheet, the first row frozen and bold. With a date of creation the same rows give the same bytes."""
+    """One tab a sheet (more where a tab is full), the first row frozen and bold. With a date of creation the same rows give the same bytes."""
     target = path if isinstance(path, BytesIO) else str(path)
     with xlsxwriter.Workbook(target, {"constant_memory": True}) as book:
         if created is not None:
@@ -37,14 +39,15 @@ def write(path: Path | BytesIO, sheets: Sequence[tuple[str, Sheet]], money_colum
         head, amount = book.add_format({"bold": True}), book.add_format({"num_format": "#,##0.00##"})
         day = book.add_format({"num_format": "yyyy-mm-dd", "align": "left"})
         for title, sheet in sheets:
-            tab = book.add_worksheet(title)
-            tab.freeze_panes(1, 0)
-            tab.set_column(0, len(sheet.columns) - 1, 16)
-            for at, words in enumerate(sheet.heads or [text(f"column.{name}", locale) for name in sheet.columns]):
-                tab.write_string(0, at, words, head)
-            for down, row in enumerate(sheet.rows, 1):
-                for at, (name, cell) in enumerate(zip(sheet.columns, row, strict=True)):
-                    _write_cell(tab, down, at, cell, amount if name in money_columns else None, day)
+            for part, first in enumerate(range(0, max(len(sheet.rows), 1), ROWS), 1):
+                tab = book.add_worksheet(title if part == 1 else f"{title} {part}")
+                tab.freeze_panes(1, 0)
+                tab.set_column(0, len(sheet.columns) - 1, 16)
+                for at, words in enumerate(sheet.heads or [text(f"column.{name}", locale) for name in sheet.columns]):
+                    tab.write_string(0, at, words, head)
+                for down, row in enumerate(sheet.rows[first : first + ROWS], 1):
+                    for at, (name, cell) in enumerate(zip(sheet.columns, row, strict=True)):
+                        _write_cell(tab, down, at, cell, amount if name in money_columns else None, day)
 
 
 def _write_cell(tab: Any, down: int, at: int, cell: Any, amount: Any, day: Any) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
+import openpyxl
 import pytest
+from pypdf import PdfReader
 from starlette.testclient import TestClient
 
+from billing_service.documents import workbook
 from billing_service.store import connect
 from tests.billing.calls import bearer, calling, made_key
 from tests.billing.conftest import Office
@@ -89,3 +93,23 @@ def test_another_utility_finds_no_run_and_starts_its_own(city: Office) -> None:
         assert client.get("/v1/runs", headers=other).json() == {"runs": [], "next": None}
         assert client.get("/v1/invoices", headers=other).json() == {"invoices": [], "next": None}
         assert [one["id"] for one in client.get("/v1/runs").json()["runs"]] == [run]
+
+
+def test_a_run_is_printed_before_it_is_approved(city: Office) -> None:
+    with calling(city) as client:
+        run = does(client, "/v1/runs", OCTOBER, "a")["id"]
+        printed = client.get(f"/v1/runs/{run}/pdf", params={"locale": "zh"})
+        book = client.get(f"/v1/runs/{run}/xlsx")
+        assert client.get("/v1/runs/2026-10-9/xlsx").status_code == 404
+        assert client.get(f"/v1/runs/{run}/xlsx").content == book.content
+    assert (printed.headers["content-type"], run in PdfReader(io.BytesIO(printed.content)).pages[0].extract_text()) == ("application/pdf", True)
+    opened = openpyxl.load_workbook(io.BytesIO(book.content))
+    assert [sheet.max_row for sheet in opened.worksheets][1:] == [4, 5, 1]
+
+
+def test_rows_that_do_not_fit_a_tab_go_on_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workbook, "ROWS", 2)
+    found = io.BytesIO()
+    workbook.write(found, [("lines", workbook.Sheet("lines", ("item",), [(f"row {at}",) for at in range(5)]))], set(), "en")
+    opened = openpyxl.load_workbook(found)
+    assert {sheet.title: sheet.max_row - 1 for sheet in opened.worksheets} == {"lines": 2, "lines 2": 2, "lines 3": 1}
