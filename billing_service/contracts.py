@@ -14,10 +14,10 @@ from tariffs.errors import Problem
 
 
 def in_force(rows: Iterable[Any], period: Period) -> tuple[list[Terms], list[Parked]]:
-    """Rows of terms that touch the period, ordered by account and contract -> those that hold all of it, and the parked.
+    """Rows of terms that touch the period, ordered by account and contract -> what is billed by, and the parked.
 
-    A contract that starts, ends or changes inside the period would have to be split; two contracts of one account on one
-    tariff would have to share its records. Neither is done by guessing.
+    A contract that begins or ends inside the period is billed for its ``days``, as far as its tariff says what a part costs. One
+    whose terms change inside it, and two contracts of one account on one tariff, wait: neither is split by guessing.
     """
     start, end = period
     found: list[Terms] = []
@@ -26,10 +26,12 @@ def in_force(rows: Iterable[Any], period: Period) -> tuple[list[Terms], list[Par
         versions = list(group)
         row = versions[-1]
         begins = row._mapping["from"]
-        if begins > start or (row.to is not None and row.to < end):
+        before = [one for one in versions[:-1] if begins > start and (one.to is None or one.to > start)]
+        if before:
             parked.append(park(_terms(row), problem("contract-part-period", start=begins, end=row.to or "…", period_start=start, period_end=end)))
         else:
-            found.append(_terms(row))
+            days = max(start, begins), min(end, row.to or end)
+            found.append(_terms(row, None if days == period else days))
     return _without_twins(found, parked)
 
 
@@ -124,5 +126,5 @@ def _without_twins(terms: list[Terms], parked: list[Parked]) -> tuple[list[Terms
     return found, parked
 
 
-def _terms(row: Any) -> Terms:
-    return Terms(row.contract, row.account, row.tariff, json.loads(row.facts), row.file, row.line)
+def _terms(row: Any, days: Period | None = None) -> Terms:
+    return Terms(row.contract, row.account, row.tariff, json.loads(row.facts), row.file, row.line, days)

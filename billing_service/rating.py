@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_service import problems, staged
+from billing_service import partial, problems, staged
 from billing_service.billing import Line, Part
 from billing_service.measured import SAMPLE, collect_facts
 from billing_service.problems import refused
@@ -41,6 +41,10 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
             fit.append(one)
         else:
             found.parked.append(park(one, wrong))
+    parts, parked = partial.rate(version, [one for one in fit if one.days], records, period, known)
+    found.parts.extend(parts)
+    found.parked.extend(parked)
+    fit = [one for one in fit if one.days is None]
     if staged.is_staged(version):
         parts, parked = staged.rate(version, fit, records, period, known)
         found.parts.extend(parts)

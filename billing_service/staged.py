@@ -54,7 +54,7 @@ def given_facts(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> tuple[list[Part], list[Parked]]:
     """What each contract gives, and the contracts that cannot be rated, with their reasons and places."""
-    own = _by_account(terms, records)
+    own = by_account(terms, records)
     parked: list[Parked] = []
     rated: list[tuple[Terms, Rating]] = []
     for one in terms:
@@ -64,13 +64,13 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
                 rated.append((one, version.explain(facts, period=period)))
         except FactsError as error:
             wrong = tuple(error.problems)
-        parked += [park(one, problem, _place(own[one.account], problem, records)) for problem in wrong]
+        parked += [park(one, problem, place_of(own[one.account], problem, records)) for problem in wrong]
     given = [json.dumps(kept_facts(rating), sort_keys=True, ensure_ascii=False) for _, rating in rated]
     _compare(version, [(as_json(rating)["facts"], one, rating) for one, rating in rated], period)
-    return [_part(version, one, facts, rating) for facts, (one, rating) in zip(given, rated, strict=True)], parked
+    return [part_of(version, one, facts, rating) for facts, (one, rating) in zip(given, rated, strict=True)], parked
 
 
-def _by_account(terms: Sequence[Terms], records: Records) -> Mapping[str, list[UsageRecord]]:
+def by_account(terms: Sequence[Terms], records: Records) -> Mapping[str, list[UsageRecord]]:
     found: dict[str, list[UsageRecord]] = {one.account: list(records.settled.get(one.account, ())) for one in terms}
     mine = records.table.filter(pc.is_in(records.table["account"], value_set=pa.array(list(found), pa.string())))
     for row in mine.to_pylist():
@@ -78,7 +78,7 @@ def _by_account(terms: Sequence[Terms], records: Records) -> Mapping[str, list[U
     return found
 
 
-def _place(own: Sequence[UsageRecord], wrong: Problem, records: Records) -> tuple[str, int] | None:
+def place_of(own: Sequence[UsageRecord], wrong: Problem, records: Records) -> tuple[str, int] | None:
     """The row of the record a problem is about: named by its id, or by its day and measure; None: the contract's own row."""
     placed = _PLACED.fullmatch(wrong.values.get("name", ""))
     ids = [wrong.values.get("id", "")]
@@ -86,7 +86,7 @@ def _place(own: Sequence[UsageRecord], wrong: Problem, records: Records) -> tupl
     return next((records.places[one] for one in ids if one in records.places), None)
 
 
-def _part(version: TariffVersion, terms: Terms, facts: str, rating: Rating) -> Part:
+def part_of(version: TariffVersion, terms: Terms, facts: str, rating: Rating) -> Part:
     billed = [(line.charge, line.amount) for line in rating.lines if line.charge.kind != "working"]
     lines = tuple(Line(version.id, version.digest, charge.full_name, charge.kind, _label(charge), charge.clause, amount) for charge, amount in billed)
     return Part(terms.account, version.id, terms.contract, version.digest, version.currency, version.model.direction, facts, lines)

@@ -17,7 +17,7 @@ Period = tuple[date, date]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A contract as it stands in the period, and the row that says so."""
+    """A contract as it stands in the period, and the row that says so. ``days``: those it holds, where it begins or ends inside the period."""
 
     contract: str
     account: str
@@ -25,6 +25,7 @@ class Terms:
     facts: Mapping[str, str]
     file: str
     line: int
+    days: Period | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from typing import Any
 from billing_service.billing import ChargeKey, Line, difference, number, sum_of
 from billing_service.chunk import Progress
 from billing_service.documents.invoice import kept_versions
+from billing_service.partial import explained
 from billing_service.problems import problem
-from billing_service.staged import given_facts
 from billing_service.store import credit_notes, documents, events, versions
 from billing_service.store import verify as store
 from billing_service.store.connect import Connection, Row
@@ -135,7 +135,7 @@ def recomputed(
 
 
 def _lines(version: TariffVersion, facts: Mapping[str, Any], period: tuple[Any, Any]) -> list[Line]:
-    billed = [line for line in version.explain(given_facts(facts), period=period).lines if line.charge.kind != "working"]
+    billed = [line for line in explained(version, facts, period).lines if line.charge.kind != "working"]
     return [
         Line(
             version.id,

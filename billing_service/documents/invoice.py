@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from billing_service.partial import explained
 from billing_service.schemas import Account, Invoice, InvoiceLine, InvoicePart
-from billing_service.staged import given_facts
 from billing_service.store import documents, versions
 from billing_service.store.connect import Connection, Row
 from tariffs import TariffVersion, parse
@@ -87,7 +87,7 @@ def _line(line: Row[Any]) -> InvoiceLine:
 
 def _part(document: Row[Any], part: Row[Any], version: TariffVersion) -> InvoicePart:
     facts = json.loads(part.facts)
-    rating = version.explain(given_facts(facts), period=(document.period_start, document.period_end))
+    rating = explained(version, facts, (document.period_start, document.period_end))
     canonical = json.dumps(as_json(rating), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return InvoicePart(
         tariff=part.tariff,

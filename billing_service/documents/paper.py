@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 from billing_service.billing import series_of
 from billing_service.documents.invoice import kept_versions
+from billing_service.partial import explained
 from billing_service.settings import Settings
-from billing_service.staged import given_facts
 from billing_service.store import credit_notes, documents, papers
 from billing_service.store.connect import Connection, Row
 from tariffs import Rating, TariffVersion
@@ -116,7 +116,7 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
         reason=row.reason,
         entries=tuple(entry_of(one) for one in lines),
         versions=kept,
-        ratings={part.tariff: kept[part.digest].explain(given_facts(json.loads(part.facts)), period=period) for part in parts},
+        ratings={part.tariff: explained(kept[part.digest], json.loads(part.facts), period) for part in parts},
     )
 
 

@@ -17,7 +17,7 @@ from billing_service.billing import series_of
 from billing_service.documents.invoice import assemble, kept_versions, money
 from billing_service.documents.workbook import Sheet, write
 from billing_service.messages import stored_label, text
-from billing_service.staged import given_facts
+from billing_service.partial import explained
 from billing_service.store import documents
 from billing_service.store.connect import Connection
 from tariffs import Rating, TariffVersion, daily, report
@@ -55,7 +55,7 @@ def write_settlements(conn: Connection, utility: str, run: str, folder: Path) ->
 def _read(conn: Connection, utility: str, row: Any) -> Settlement:
     lines, parts = documents.lines_of(conn, utility, document=row.id), documents.parts_of(conn, utility, document=row.id)
     kept = kept_versions(conn, utility, {one.digest for one in (*lines, *parts)})
-    ratings = tuple(kept[part.digest].explain(given_facts(json.loads(part.facts)), period=(row.period_start, row.period_end)) for part in parts)
+    ratings = tuple(explained(kept[part.digest], json.loads(part.facts), (row.period_start, row.period_end)) for part in parts)
     return Settlement(row, lines, assemble(row, lines, parts, kept).model_dump(mode="json", by_alias=True), kept, ratings)
 
 

@@ -200,7 +200,7 @@ def test_terms_that_do_not_hold_all_of_the_period_wait(city: Office) -> None:
     )
     done = city.runs()
     found = {(one["contract"], one["code"]) for one in city.exceptions(done["id"])}
-    assert found == {("K1", "contract-part-period"), ("K2", "contract-part-period")}
+    assert found == {("K1", "partial-missing"), ("K2", "partial-missing")}
     city.issues()
     assert ("B3", "invoice", "cn/yangquan/sewage", "sewage_fee", "line", D("14.50")) in city.lines()
 

@@ -1,0 +1,86 @@
+"""Contracts that begin or end inside a month: billed for their days by the tariff's own word, and computed again years later."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal as D
+
+import pytest
+
+from tests.billing.conftest import Office
+
+pytestmark = pytest.mark.both_databases
+
+
+@pytest.fixture
+def street(office: Office) -> Office:
+    """A moves out on the 11th with a final reading, B moves in on the 22nd, C stays; D's tariff says nothing of parts."""
+    answer = office.receives(
+        accounts="A,a,household,,\nB,b,household,,\nC,c,household,,\nD,d,shop,,\n",
+        contracts="""
+            CA,A,test/monthly-use,2026-01-01,2026-10-11,quota=31
+            CB,B,test/monthly-use,2026-10-22,,quota=31
+            CC,C,test/monthly-use,2026-01-01,,quota=31
+            CD,D,test/contained-tax,2026-01-01,2026-10-11,bags=1
+        """,
+        usage="""
+            UA,A,,water,2026-10-01,2026-10-11,20,m3,actual,,
+            UB,B,,water,2026-10-22,2026-11-01,4,m3,actual,,
+            UC,C,,water,2026-10-01,2026-11-01,31,m3,actual,,
+        """,
+    )
+    assert answer.code == 0, answer.out
+    return office
+
+
+def test_moving_in_and_out_costs_its_days(street: Office) -> None:
+    done = street.runs()
+    assert (done["invoices"], done["parked"]) == (3, 1)
+    assert [(one["account"], one["code"]) for one in street.exceptions(done["id"])] == [("D", "partial-missing")]
+    street.issues()
+    assert [(account, charge, amount) for account, _, _, charge, _, amount in street.lines()] == [
+        ("A", "fee", D("2.58")),  # 8 x 10/31 = 2.5806
+        ("A", "usage", D("70.00")),  # the quota of 31 is 10 for 10 of 31 days: 10 x 2 + 10 x 5
+        ("B", "fee", D("2.58")),  # 8 x 10/31
+        ("B", "usage", D("8.00")),  # 4 x 2
+        ("C", "fee", D("8.00")),
+        ("C", "usage", D("62.00")),  # 31 x 2
+    ]
+    assert street.does("verify", "--all")["problems"] == []
+    part = next(row for row in street.rows("parts") if row["contract"] == "CA")
+    cut = json.loads(part["facts"])["stretch"]
+    assert (cut["start"], cut["end"], cut["days"], cut["total"]) == ("2026-10-01", "2026-10-11", "10", "31")
+
+
+def test_a_late_correction_of_a_part_is_a_difference_that_verifies(street: Office) -> None:
+    street.runs()
+    street.issues()
+    street.receives(corrections="UA2,A,,water,2026-10-01,2026-10-11,9,m3,actual,UA,\n")
+    street.runs()
+    street.issues()
+    found = [(account, charge, amount) for account, kind, _, charge, _, amount in street.lines() if kind == "difference"]
+    assert found == [("A", "usage", D("-52.00"))]  # 9 x 2 = 18 instead of 70
+    assert street.does("verify", "--all")["problems"] == []
+    assert street.does("run", "--period", "2026-10", by="li")["differences"] == 0
+
+
+def test_terms_that_are_found_to_have_ended_give_the_rest_back(street: Office) -> None:
+    """C's contract ended on the 11th, which becomes known later; its reading of the whole month then reaches beyond it and waits for one of the day."""
+    street.runs()
+    street.issues()
+    folder = street.folder / "in"
+    (folder / "contracts.csv").write_text(
+        "contract,account,tariff,from,to,facts,known\nCC,C,test/monthly-use,2026-01-01,2026-10-11,quota=31,2026-11-20\n", "utf-8"
+    )
+    (folder / "usage.csv").unlink(missing_ok=True)
+    (folder / "accounts.csv").unlink(missing_ok=True)
+    assert street.says("import", folder, "--json", by="li").code == 0
+    again = street.runs()
+    assert [(one["account"], one["code"]) for one in street.exceptions(again["id"])] == [("D", "partial-missing"), ("C", "record-outside-contract")]
+    assert again["differences"] == 0, "nothing is taken back by guessing"
+    street.receives(corrections="UC2,C,,water,2026-10-01,2026-10-11,12,m3,actual,UC,\n")
+    assert street.runs()["differences"] == 1
+    street.issues()
+    # 8.00 -> 2.58; 62.00 -> 10 x 2 + 2 x 5 = 30
+    assert [(charge, amount) for account, kind, _, charge, _, amount in street.lines() if kind == "difference"] == [("fee", D("-5.42")), ("usage", D("-32.00"))]
+    assert street.does("verify", "--all")["problems"] == []
