@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
 from pydantic import BaseModel
@@ -14,6 +14,7 @@ from tariffs.messages import language_of
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_Model = TypeVar("_Model", bound=BaseModel)
 Language = Annotated[str, Query(alias="locale", max_length=20, description="`en` or `zh`; left out: as `Accept-Language` asks")]
 
 _PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}}
@@ -53,3 +54,9 @@ def trouble(found: Problem, locale: str) -> Trouble:
     """One problem inside an answer that is no refusal."""
     line = found.where.line if found.where else 0
     return Trouble(code=found.code, message=problems.sentence(found, locale), values=dict(found.values), line=line)
+
+
+def told(model: type[_Model], row: Any, **instead: Any) -> _Model:
+    """A row of the store on the wire: each member from the column it is named after (by its alias, such as `from`), or from ``instead``."""
+    columns = row._mapping
+    return model(**{name: instead[name] if name in instead else columns[member.serialization_alias or name] for name, member in model.model_fields.items()})

@@ -12,7 +12,7 @@ from billing_service import entitled
 from billing_service.api import wire_records as wire
 from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
-from billing_service.api.common import body_of, troubles
+from billing_service.api.common import body_of, told, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.runs import clock
@@ -66,39 +66,17 @@ def list_shares(request: Request, who: Reading, point: Of = "", after: After = "
     """Every revision, by meter, account and first day."""
     with reading(request.app.state.engine, who.utility) as conn:
         found = lists.shares_after(conn, who.utility, lists.sought(point), place(after, 4), limit)
-    told = [_share(one) for one in found]
-    last = told[-1] if told else None
+    shares = [_share(one) for one in found]
+    last = shares[-1] if shares else None
     return wire.ShareList(
-        shares=told,
+        shares=shares,
         next=following(found, limit, last.point, last.account, last.start.isoformat(), str(last.revision)) if last else None,
     )
 
 
 def _relief(one: Any) -> wire.Relief:
-    return wire.Relief(
-        id=one.id,
-        revision=one.revision,
-        account=one.account,
-        contract=one.contract,
-        tariff=one.tariff,
-        facts=json.loads(one.facts),
-        start=one._mapping["from"],
-        end=one.to,
-        proof=one.proof,
-        known=one.known,
-        recorded_by=one.recorded_by,
-        recorded_at=one.recorded_at,
-    )
+    return told(wire.Relief, one, facts=json.loads(one.facts))
 
 
 def _share(one: Any) -> wire.Share:
-    return wire.Share(
-        point=one.point,
-        account=one.account,
-        parts=show(one.parts),
-        contract=one.contract,
-        start=one._mapping["from"],
-        end=one.to,
-        known=one.known,
-        revision=one.revision,
-    )
+    return told(wire.Share, one, parts=show(one.parts))

@@ -12,7 +12,7 @@ from pydantic import Field
 from billing_service import crediting, verify
 from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
-from billing_service.api.common import BYTES, XLSX, Language, body_of, language, trouble, troubles
+from billing_service.api.common import BYTES, XLSX, Language, body_of, language, told, trouble, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.api.wire_documents import Explanation, Verification
@@ -60,8 +60,7 @@ def list_invoices(
     only = {"account": account, "kind": kind, "direction": direction, "run": run}
     with reading(request.app.state.engine, who.utility) as conn:
         found = lists.documents_after(conn, who.utility, only, place(after, 1), limit)
-    told = [listed_invoice(one) for one in found]
-    return InvoiceList(invoices=told, next=following(found, limit, found[-1].id) if found else None)
+    return InvoiceList(invoices=[listed_invoice(one) for one in found], next=following(found, limit, found[-1].id) if found else None)
 
 
 @router.get("/invoices/{number}", response_model=Invoice, response_model_by_alias=True, responses=_READ, summary="An issued document")
@@ -89,12 +88,12 @@ def get_invoice_xlsx(request: Request, who: Reading, number: Number, locale: Lan
 @router.get("/invoices/{number}/explanation", response_model=Explanation, responses=_READ, summary="Why it says what it says")
 def explain_invoice(request: Request, who: Reading, number: Number, locale: Language = "") -> Explanation:
     """Every line with its reasons as they were known on its day; of a difference also the whole now, what was issued before, and what is between."""
-    settings, told = settings_for(request, who), language(request, locale)
+    settings = settings_for(request, who)
     with reading(request.app.state.engine, who.utility) as conn:
         found = explanation.by_number(conn, settings, number)
     if found is None:
         raise _absent(number)
-    return Explanation.model_validate(explanation.as_json(found, told))
+    return Explanation.model_validate(explanation.as_json(found, language(request, locale)))
 
 
 @router.get("/invoices/{number}/verification", response_model=Verification, responses=_READ, summary="Compute it again")
@@ -105,8 +104,7 @@ def verify_invoice(request: Request, who: Reading, number: Number, locale: Langu
     if found is None:
         raise _absent(number)
     lines, wrong = found
-    told = [trouble(one, language(request, locale)) for one in wrong]
-    return Verification(number=number, same=not wrong, lines=lines, problems=told)
+    return Verification(number=number, same=not wrong, lines=lines, problems=[trouble(one, language(request, locale)) for one in wrong])
 
 
 @router.post(
@@ -134,20 +132,7 @@ async def credit_invoice(request: Request, who: Writing, number: Number, key: Ke
 
 def listed_invoice(one: Any) -> InvoiceListed:
     """An issued document in a list."""
-    return InvoiceListed(
-        number=one.number,
-        id=one.id,
-        kind=one.kind,
-        direction=one.direction,
-        account=one.account,
-        run=one.run,
-        period_start=one.period_start,
-        period_end=one.period_end,
-        currency=one.currency,
-        total=money(one.total),
-        issued_at=one.issued_at,
-        corrects=one.corrects,
-    )
+    return told(InvoiceListed, one, total=money(one.total))
 
 
 def _printed(request: Request, who: Caller, number: str, asked: str, form: Callable[[paper.Paper, str], bytes]) -> bytes:

@@ -10,21 +10,19 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from billing_service import problems
 from billing_service.api import wire_records as wire
 from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
-from billing_service.api.common import body_of, troubles
+from billing_service.api.common import body_of, told, trouble, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.keys import Caller
 from billing_service.problems import Refused, problem
 from billing_service.receiving import receive
 from billing_service.runs import clock
-from billing_service.schemas import Account, Trouble
+from billing_service.schemas import Account
 from billing_service.store import lists
 from billing_service.store.connect import Connection, reading
-from tariffs.errors import Problem
 from tariffs.money import show
 
 router = APIRouter()
@@ -76,8 +74,8 @@ def list_contracts(request: Request, who: Reading, account: OfAccount = "", afte
     """Every row of terms ever recorded, each revision, by contract and first day."""
     with reading(request.app.state.engine, who.utility) as conn:
         found = lists.contracts_after(conn, who.utility, lists.sought(account), place(after, 3), limit)
-    told = [_contract(one) for one in found]
-    return wire.ContractList(contracts=told, next=following(found, limit, *_end(told[-1], "contract")) if told else None)
+    terms = [_contract(one) for one in found]
+    return wire.ContractList(contracts=terms, next=following(found, limit, *_end(terms[-1], "contract")) if terms else None)
 
 
 @router.get("/usage", response_model=wire.UsageList, responses=_READ, summary="Usage records")
@@ -103,15 +101,10 @@ async def _received(request: Request, who: Caller, key: str, model: type[_Model]
 
     def work(conn: Connection) -> Written:
         found = receive(conn, settings, name, records, request.state.body, clock())
-        told = [_trouble(one, settings.locale) for one in found.problems]
-        return Written(200, wire.Received(new=found.new, same=found.same, refused=found.bad, problems=told))
+        wrong = [trouble(one, settings.locale) for one in found.problems]
+        return Written(200, wire.Received(new=found.new, same=found.same, refused=found.bad, problems=wrong))
 
     return await once(request, who, key, work)
-
-
-def _trouble(found: Problem, locale: str) -> Trouble:
-    line = found.where.line if found.where else 0
-    return Trouble(code=found.code, message=problems.sentence(found, locale), values=dict(found.values), line=line)
 
 
 def _end(one: Any, *names: str) -> tuple[str, ...]:
@@ -119,34 +112,12 @@ def _end(one: Any, *names: str) -> tuple[str, ...]:
 
 
 def _account(one: Any) -> Account:
-    return Account(account=one.account, name=one.name, payer_class=one._mapping["class"], address=one.address, district=one.district)
+    return told(Account, one)
 
 
 def _contract(one: Any) -> wire.Contract:
-    return wire.Contract(
-        contract=one.contract,
-        account=one.account,
-        tariff=one.tariff,
-        start=one._mapping["from"],
-        end=one.to,
-        facts=json.loads(one.facts),
-        known=one.known,
-        revision=one.revision,
-    )
+    return told(wire.Contract, one, facts=json.loads(one.facts))
 
 
 def _usage(one: Any) -> wire.Usage:
-    return wire.Usage(
-        id=one.id,
-        account=one.account,
-        measure=one.measure,
-        start=one.start,
-        end=one.end,
-        value=show(one.value),
-        unit=one.unit,
-        point=one.point,
-        quality=one.quality,
-        replaces=one.replaces,
-        known=one.known,
-        below=one.below,
-    )
+    return told(wire.Usage, one, value=show(one.value))

@@ -21,21 +21,20 @@ from billing_service.api.pages import After, Limit, following, place
 from billing_service.documents.export import run_xlsx
 from billing_service.documents.pdf import run_pdf
 from billing_service.keys import Caller
-from billing_service.problems import Refused, problem, refused
+from billing_service.problems import refused
 from billing_service.review import exception_json, hold_json, look, run_day, run_json
 from billing_service.runs import clock
 from billing_service.schemas import Wire
 from billing_service.settings import Settings
 from billing_service.store import holds as held
+from billing_service.store import lists, utilities
 from billing_service.store import runs as store
-from billing_service.store import utilities
 from billing_service.store.connect import Connection, Engine, reading
 
 router = APIRouter()
 Id = Annotated[str, Path(max_length=60, pattern=r"^[A-Za-z0-9_-]+$")]
 _READ = troubles(401, 403, 404, 422)
 _WRITE = troubles(401, 403, 404, 409, 413, 415, 422)
-_MOST_SEQ = 2**31 - 1
 
 
 class RunRequest(Wire):
@@ -159,7 +158,7 @@ def get_run(request: Request, who: Reading, run: Id) -> Run:
 def list_run_exceptions(request: Request, who: Reading, run: Id, after: After = "", limit: Limit = 100) -> RunExceptionList:
     """Each with its reason; nothing is dropped, and what is mended is billed by the next run."""
     last = place(after, 1)
-    seq = _seq(last[0]) if last else 0
+    seq = lists.number(last[0]) if last else 0
     with reading(request.app.state.engine, who.utility) as conn:
         runs.pick(conn, who.utility, run, ())
         rows = store.exceptions_page(conn, who.utility, run, seq, limit)
@@ -263,9 +262,3 @@ def _run(conn: Connection, utility: str, run: str) -> Run:
     counts = runs.outcome_of(conn, utility, run)
     told: dict[str, Any] = {**run_json(row), "chunks": store.count_chunks(conn, utility, run), "counts": {name: getattr(counts, name) for name in runs.COUNTS}}
     return Run.model_validate_json(json.dumps(told))
-
-
-def _seq(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= _MOST_SEQ):
-        raise Refused([problem("cursor-wrong")])
-    return int(text)

@@ -13,6 +13,7 @@ from billing_service.store.documents import ISSUED
 from billing_service.store.tables import accounts, contracts, documents, reliefs, shares, usage_records
 
 Place = tuple[str, ...] | None
+_MOST = 2**31 - 1
 
 
 def sought(given: str) -> str:
@@ -54,7 +55,7 @@ def documents_after(conn: Connection, utility: str, only: Mapping[str, str], pla
 def reliefs_after(conn: Connection, utility: str, account_: str, place: Place, limit: int) -> list[Row[Any]]:
     """Every revision of every entitlement, by id and revision."""
     query = select(reliefs).where(reliefs.c.utility == utility, *([reliefs.c.account == account_] if account_ else []))
-    after = None if place is None else (place[0], _number(place[1]))
+    after = None if place is None else (place[0], number(place[1]))
     return _page(conn, query, [reliefs.c.id, reliefs.c.revision], after, limit)
 
 
@@ -71,15 +72,16 @@ def _day(text: str) -> date:
         raise refused("cursor-wrong") from error
 
 
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 9):
+def number(text: str) -> int:
+    """A whole number out of a cursor; no column of a key holds more than 31 bits."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(_MOST)) and int(text) <= _MOST):
         raise refused("cursor-wrong")
     return int(text)
 
 
 def _dated(conn: Connection, query: Select[Any], table: Table, names: tuple[str, ...], place: Place, limit: int) -> list[Row[Any]]:
     """A page by ``names``, first day and revision; the last two are no text in the database."""
-    after = None if place is None else (*place[: len(names)], _day(place[-2]), _number(place[-1]))
+    after = None if place is None else (*place[: len(names)], _day(place[-2]), number(place[-1]))
     return _page(conn, query, [*(table.c[name] for name in names), table.c["from"], table.c.revision], after, limit)
 
 
