@@ -46,6 +46,24 @@ def test_what_changed_is_corrected_by_one_run_and_again_by_nothing(city: Office)
         assert back.json()["problems"][0]["code"] == "period-backwards"
 
 
+def test_a_period_that_cannot_be_corrected_says_why_and_leaves_nothing_behind(make_office: Callable[[str], Office]) -> None:
+    office = make_office("desk")
+    write(1, 165, 2024, office.folder / "in")
+    office.does("import", office.folder / "in")
+    for tariff in (CONTRACT, FINAL):
+        office.does("adopt", tariff, "2024-01-01", "--document", "sample contract", "--rules", OPERATORS)
+    with calling(office, rules=(OPERATORS,), name="li") as li, calling(office, rules=(OPERATORS,), name="wang") as wang:
+        for month in (["2024-02-01", "2024-03-01"], MARCH):
+            run = li.post("/v1/settlements", json={"plant": "P0001", "period": month}, headers={"idempotency-key": month[0]}).json()["run"]
+            issues(li, wang, run)
+        li.post("/v1/settlements", json={"plant": "P0001", "period": ["2024-01-01", "2025-01-01"]}, headers={"idempotency-key": "year"})
+        before = (office.rows("runs"), office.rows("documents"))
+        asked = li.post("/v1/corrections", json={}, headers={"idempotency-key": "c", "accept-language": "zh"})
+        assert asked.status_code == 202
+        assert [(one["run"], one["problems"][0]["code"]) for one in asked.json()["runs"]] == [(None, "settlement-open")] * 2
+        assert (office.rows("runs"), office.rows("documents")) == before
+
+
 def test_another_utility_corrects_nothing_of_ours(city: Office) -> None:
     city.runs()
     city.issues()
