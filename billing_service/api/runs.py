@@ -141,9 +141,7 @@ def list_runs(request: Request, who: Reading, after: After = "", limit: Limit = 
     """Every run of the utility, also those cancelled."""
     last = place(after, 1)
     with reading(request.app.state.engine, who.utility) as conn:
-        ids = [row.id for row in store.every(conn, who.utility)]
-        start = ids.index(last[0]) + 1 if last and last[0] in ids else 0
-        found = [_run(conn, who.utility, run) for run in ids[start : start + limit]]
+        found = [_run(conn, who.utility, row.id) for row in lists.runs_after(conn, who.utility, last[0] if last else "", limit)]
     return RunList(runs=found, next=following(found, limit, found[-1].id) if found else None)
 
 

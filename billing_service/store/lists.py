@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, Table, select, tuple_
 
 from billing_service.problems import refused
 from billing_service.store.documents import ISSUED
-from billing_service.store.tables import accounts, contracts, documents, reliefs, shares, usage_records
+from billing_service.store.tables import accounts, contracts, documents, reliefs, runs, shares, usage_records
 
 Place = tuple[str, ...] | None
 _MOST = 2**31 - 1
@@ -50,6 +50,18 @@ def documents_after(conn: Connection, utility: str, only: Mapping[str, str], pla
     query = select(documents).where(documents.c.utility == utility, documents.c.state.in_(ISSUED))
     query = query.where(*(documents.c[name] == sought(value) for name, value in only.items() if value))
     return _page(conn, query, [documents.c.id], place, limit)
+
+
+def runs_after(conn: Connection, utility: str, last: str, limit: int) -> list[Row[Any]]:
+    """Runs, newest first, after the one with the id ``last`` (empty: from the newest)."""
+    mine = runs.c
+    query = select(runs).where(mine.utility == utility)
+    if last:
+        found = conn.execute(select(mine.as_of).where(mine.utility == utility, mine.id == sought(last))).first()
+        if found is None:
+            raise refused("cursor-wrong")
+        query = query.where((mine.as_of < found.as_of) | ((mine.as_of == found.as_of) & (mine.id < last)))
+    return list(conn.execute(query.order_by(mine.as_of.desc(), mine.id.desc()).limit(limit)))
 
 
 def reliefs_after(conn: Connection, utility: str, account_: str, place: Place, limit: int) -> list[Row[Any]]:

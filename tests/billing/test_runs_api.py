@@ -10,6 +10,7 @@ import pytest
 from pypdf import PdfReader
 from starlette.testclient import TestClient
 
+from billing_service.api.pages import cursor
 from billing_service.documents import workbook
 from billing_service.store import connect
 from tests.billing.calls import bearer, calling, made_key
@@ -93,6 +94,22 @@ def test_another_utility_finds_no_run_and_starts_its_own(city: Office) -> None:
         assert client.get("/v1/runs", headers=other).json() == {"runs": [], "next": None}
         assert client.get("/v1/invoices", headers=other).json() == {"invoices": [], "next": None}
         assert [one["id"] for one in client.get("/v1/runs").json()["runs"]] == [run]
+
+
+def test_runs_come_by_the_page_newest_first(city: Office) -> None:
+    with calling(city) as client:
+        made: list[str] = []
+        for month in range(1, 6):
+            period = [f"2026-{month:02}-01", f"2026-{month + 1:02}-01"]
+            made.append(does(client, "/v1/runs", {"period": period}, f"m{month}")["id"])
+        seen: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            page = client.get("/v1/runs", params={"limit": 2, "after": after}).json()
+            seen += [one["id"] for one in page["runs"]]
+            after = page["next"]
+        assert seen == made[::-1]
+        assert client.get("/v1/runs", params={"after": cursor("2020-01-1")}).json()["problems"][0]["code"] == "cursor-wrong"
 
 
 def test_a_run_is_printed_before_it_is_approved(city: Office) -> None:
