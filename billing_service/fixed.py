@@ -58,10 +58,13 @@ def _kept(conn: Connection, utility: str, digests: Sequence[str]) -> dict[str, T
     return found
 
 
-def usable(conn: Connection, settings: Settings, tariffs: Sequence[str], day: date, known: date | None) -> tuple[dict[str, TariffVersion], dict[str, Problem]]:
-    """The version of each tariff in force on ``day``, and why there is none for the others.
+def usable(
+    conn: Connection, settings: Settings, tariffs: Sequence[str], period: Period, known: date | None
+) -> tuple[dict[str, TariffVersion], dict[str, Problem]]:
+    """The version of each tariff in force all through the period, and why there is none for the others.
 
-    A file that does not check, or a version neither published nor adopted, refuses the run as a whole.
+    One that ends inside it bills nobody: the days after would be billed by a price no longer in force (the store cannot tell: it has the end
+    as it was when the version was first kept). A file that does not check, or a version neither published nor adopted, refuses the run as a whole.
     """
     adopted = versions.adopted_digests(conn, settings.utility)
     loaded: dict[str, TariffVersion] = {}
@@ -69,7 +72,7 @@ def usable(conn: Connection, settings: Settings, tariffs: Sequence[str], day: da
     refusals: list[Problem] = []
     for tariff in tariffs:
         try:
-            version = load(tariff, on=day, known=known, rules=settings.roots)
+            version = load(tariff, on=period[0], known=known, rules=settings.roots)
         except NotFoundError as error:
             failed[tariff] = error.problems[0]
             continue
@@ -81,6 +84,8 @@ def usable(conn: Connection, settings: Settings, tariffs: Sequence[str], day: da
             refusals.append(wrong)
         elif not version.billable:
             failed[tariff] = problem("version-not-billable", version=version.model.name)
+        elif version.end is not None and version.end < period[1]:
+            failed[tariff] = problem("version-ends-inside", version=version.model.name, day=version.end, start=period[0], end=period[1])
         else:
             loaded[tariff] = version
     if refusals:

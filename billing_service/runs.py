@@ -65,7 +65,7 @@ def begin_in(
             return str(other.id)
         raise Refused([problem("run-in-work", run=other.id, start=other.period_start, end=other.period_end)], "conflict")
     among = ledger.one_account(scope.account) if scope else ledger.EVERYBODY
-    loaded, failed = usable(conn, settings, ledger.tariffs_of(conn, utility, start, end, known, among), start, known)
+    loaded, failed = usable(conn, settings, ledger.tariffs_of(conn, utility, start, end, known, among), period, known)
     for version in loaded.values():
         keep_version(conn, utility, version)
     options = {

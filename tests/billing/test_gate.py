@@ -88,7 +88,7 @@ def test_a_period_that_crosses_a_version_boundary_is_parked(office: Office) -> N
     office.does("adopt", "cn/yangquan/domestic-waste-by-volume", "2027-01-01", "--document", "x")
     office.receives(accounts=ACCOUNT, contracts="C1,A1,cn/yangquan/domestic-waste-by-volume,2026-07-01,,households=1\n")
     done = office.does("run", "--from", "2027-06-15", "--to", "2027-07-15", by="li")
-    assert [one["code"] for one in office.exceptions(done["id"])] == ["period-outside"]
+    assert [one["code"] for one in office.exceptions(done["id"])] == ["version-ends-inside"]
 
 
 def test_a_misspelt_fact_parks_one_contract_not_the_tariff(office: Office) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal as D
+from pathlib import Path
 
 import pytest
 
-from tests.billing.conftest import Office
+from tests.billing.conftest import OWN_RULES, Office
 
 pytestmark = pytest.mark.both_databases
 
@@ -84,3 +85,25 @@ def test_terms_that_are_found_to_have_ended_give_the_rest_back(street: Office) -
     # 8.00 -> 2.58; 62.00 -> 10 x 2 + 2 x 5 = 30
     assert [(charge, amount) for account, kind, _, charge, _, amount in street.lines() if kind == "difference"] == [("fee", D("-5.42")), ("usage", D("-32.00"))]
     assert street.does("verify", "--all")["problems"] == []
+
+
+def test_a_version_that_came_since_the_last_run_is_not_passed_over(street: Office, tmp_path: Path) -> None:
+    """September was billed before anybody knew of a new price from 11 October: October must not be billed by the old one."""
+    pack = OWN_RULES / "test" / "monthly-use"
+    rules = tmp_path / "rules"
+    own = rules / "own" / "monthly"
+    own.mkdir(parents=True)
+    text = (pack / "2026-01-01.yaml").read_text("utf-8").replace("by use}", "by use of our own}")
+    (own / "2026-01-01.yaml").write_text(text, "utf-8")
+    street.receives(
+        accounts="E,e,household,,\n",
+        contracts="CE,E,own/monthly,2026-01-01,,quota=31\nCF,A,own/monthly,2026-01-01,2026-10-06,quota=31\n",
+        usage="UE1,E,,water,2026-09-01,2026-10-01,10,m3,actual,,\nUE2,E,,water,2026-10-01,2026-11-01,10,m3,actual,,\nUF,A,,water,2026-09-01,2026-10-01,1,m3,actual,,\n",
+    )
+    street.does("run", "--period", "2026-09", "--rules", rules, by="li")
+    street.issues()
+    (own / "2026-10-11.yaml").write_text(text.replace("value: 2,", "value: 3,"), "utf-8")
+    run = street.does("run", "--period", "2026-10", "--rules", rules, by="li")
+    told = [(one["account"], one["code"]) for one in street.exceptions(run["id"]) if one["tariff"] == "own/monthly"]
+    assert told == [("A", "version-ends-inside"), ("E", "version-ends-inside")]
+    assert "E" not in {row["account"] for row in street.rows("documents") if str(row["period_start"]) == "2026-10-01"}
