@@ -95,6 +95,8 @@ def rate_chunk(conn: Connection, utility: str, fixed: Fixed, among: ledger.Among
         terms, overlapping = contracts.without_overlap(terms, claimed, period)
         parked += overlapping
     records = _records(conn, utility, fixed, among, loaded, terms)
+    terms, sharing = contracts.without_shared(terms, records, entitlements.shares_of(conn, utility, *period, known))
+    parked += sharing
     by_tariff: dict[str, list[Terms]] = {}
     for one in terms:
         by_tariff.setdefault(one.tariff, []).append(one)
