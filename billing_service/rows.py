@@ -89,8 +89,9 @@ def contract(cells: list[str], file: str, line: int) -> Row | list[Problem]:
     tariff = read.text("tariff")
     if tariff and not _TARIFF.fullmatch(tariff):
         read.wrong("not-a-tariff", value=tariff)
-    start, end = read.day("from"), read.day("to", optional=True)
-    if end != date.min and end <= start:
+    start, end, known = read.day("from"), read.day("to", optional=True), _or_none(read.day("known", optional=True))
+    withdrawn = end == start and known is not None  # it became known that these terms never held
+    if end != date.min and end <= start and not withdrawn:
         read.wrong("dates-backwards", start=start, end=end)
     return read.result(
         ("contract", "from"),
@@ -101,7 +102,7 @@ def contract(cells: list[str], file: str, line: int) -> Row | list[Problem]:
             "from": start,
             "to": _or_none(end),
             "facts": _facts(read),
-            "known": _or_none(read.day("known", optional=True)),
+            "known": known,
         },
     )
 

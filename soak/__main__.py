@@ -1,6 +1,7 @@
 """``python -m soak packs --rows N [--tariff X] [--everywhere]``, ``differential --seconds N [--seed S]`` ``decompose --n N [--seed S]``
 and ``kills --n N --accounts N --db both|sqlite|postgresql``
-and ``machine --examples N --steps N --seed S --db both``.
+and ``machine --examples N --steps N --seed S --db both``
+and ``retroactive --accounts N --seed S --db both``.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from soak import decompose, differential, kills, machine, packs
+from soak import decompose, differential, kills, machine, packs, retroactive
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("what", choices=["decompose", "differential", "packs", "kills", "machine"])
+    parser.add_argument("what", choices=["decompose", "differential", "packs", "kills", "machine", "retroactive"])
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rows", type=int, default=1000, help="rows a published version")
     parser.add_argument("--explained", type=int, default=10_000, help="of these rows, how many are held against explain too")
@@ -22,7 +23,7 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print each decimal loop")
     parser.add_argument("--n", type=int, default=10_000, help="plant-months to decompose")
     parser.add_argument("--seed", type=int, default=0, help="the first seed; versions run through the seeds from here")
-    parser.add_argument("--accounts", type=int, default=50_000, help="accounts of the month that is killed")
+    parser.add_argument("--accounts", type=int, default=50_000, help="accounts of the city")
     parser.add_argument("--chunk", type=int, default=2_000, help="accounts a transaction")
     parser.add_argument("--examples", type=int, default=100, help="lives of the machine")
     parser.add_argument("--steps", type=int, default=30, help="steps a life")
@@ -30,6 +31,8 @@ def main() -> None:
     given = parser.parse_args()
     if given.what == "machine":
         sys.exit(machine.soak(given.db, given.examples, given.steps, given.seed))
+    if given.what == "retroactive":
+        sys.exit(retroactive.soak(given.accounts, given.db, given.seed))
     if given.what == "kills":
         sys.exit(1 if kills.soak(given.n, given.accounts, given.db, given.seed, given.chunk) else 0)
     if given.what == "packs":

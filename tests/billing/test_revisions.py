@@ -57,6 +57,15 @@ def test_other_terms_without_a_later_day_of_knowledge_are_a_conflict(corrected: 
         assert [one["code"] for one in found["problems"]] == ["conflict"], known
 
 
+def test_terms_that_never_held_are_withdrawn_once_that_is_known(office: Office) -> None:
+    city = furnish(office)
+    never = "C1,A1,cn/yangquan/sewage,2026-01-01,2026-01-01,user=resident"
+    assert [one["code"] for one in learns(city, f"{never},")["problems"]] == ["dates-backwards"], "a slip, where no day of knowledge is given"
+    assert learns(city, f"{never},2026-11-10")["new"] == 1
+    assert facts(city, date(2026, 11, 9)) == ['{"user": "resident"}']
+    assert facts(city, date(2026, 11, 10)) == []
+
+
 def test_a_run_bills_as_known_and_a_later_one_bills_the_difference(office: Office) -> None:
     city = furnish(office)
     city.runs()
