@@ -1,7 +1,7 @@
 """``python -m soak kills --n 100 --accounts 50000 --db both``: a month is billed and issued while it is killed with -9 at random moments.
 
 Each killed command is given again until it ends. One sha256 over documents, their numbers, lines, parts, claims, exceptions
-and held bills says whether anything differs from the same month undisturbed. Exit code 1 where it does.
+and held bills says whether anything differs from the same month undisturbed, and the first rows that do. Exit code 1 where any does.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ def lives(where: Place, n: int, random: Random, chunk: int, tell: Callable[[str]
     expected = digest(calm)
     tell(f"{where.kind}: undisturbed {expected}, seconds {[round(one, 1) for one in took]}")
     killed = months = wrong = 0
+    began = time.monotonic()
     while killed < n:
         url = where.copy()
         killed += disturbed(run, url, took[0], random, n - killed)
@@ -72,7 +73,10 @@ def lives(where: Place, n: int, random: Random, chunk: int, tell: Callable[[str]
         found = digest(url)
         months += 1
         wrong += found != expected
-        tell(f"{where.kind}: {killed} kills in {months} months, {'same' if found == expected else 'DIFFERENT: ' + found}")
+        tell(f"{where.kind}: {killed} kills in {months} months, {time.monotonic() - began:.0f} s, {'same' if found == expected else 'DIFFERENT: ' + found}")
+        for one in () if found == expected else differing(calm, url):
+            tell(f"  {one}")
+    tell(f"{where.kind}: {killed} kills, {wrong} of {months} months differ from {expected}")
     return wrong
 
 
@@ -95,7 +99,7 @@ def disturbed(command: Sequence[str], url: str, seconds: float, random: Random, 
         process = start(command, url)
         if killed < most:
             try:
-                process.wait(random.uniform(0.1, 1) * seconds)
+                process.wait(random.random() ** 2 * seconds)  # early more often than late: several kills a month
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
@@ -118,16 +122,35 @@ def _ended(command: str, url: str) -> bool:
 def digest(url: str) -> str:
     """One hash over everything the month left behind, but for the moments at which it came to be."""
     found = hashlib.sha256()
-    with connect.opened(Settings(db=url).url) as engine, connect.reading(engine, "main") as conn:
+    with connect.opened(Settings(db=url).url) as engine:
         for name in KEPT:
-            table = tables.metadata.tables[name]
-            columns = [column for column in table.columns if column.name not in MOMENTS]
             found.update(name.encode())
-            for row in conn.execution_options(yield_per=5000).execute(select(*columns).order_by(*table.primary_key.columns)):
-                found.update(repr(tuple(str(value) for value in row)).encode())
-        numbers = select(func.count(), func.count(tables.documents.c.number), func.sum(tables.documents.c.total)).where(tables.documents.c.utility == "main")
-        found.update(repr([str(value) for value in conn.execute(numbers).one()]).encode())
+            for row in left(engine, name):
+                found.update(repr(row).encode())
+        with connect.reading(engine, "main") as conn:
+            numbers = select(func.count(), func.count(tables.documents.c.number), func.sum(tables.documents.c.total))
+            found.update(repr([str(value) for value in conn.execute(numbers.where(tables.documents.c.utility == "main")).one()]).encode())
     return found.hexdigest()
+
+
+def left(engine: connect.Engine, name: str) -> Iterator[tuple[str, ...]]:
+    """The rows of a table as text, by primary key, without moments."""
+    table = tables.metadata.tables[name]
+    columns = [column for column in table.columns if column.name not in MOMENTS]
+    with connect.reading(engine, "main") as conn:
+        for row in conn.execution_options(yield_per=5000).execute(select(*columns).order_by(*table.primary_key.columns)):
+            yield tuple(str(value) for value in row)
+
+
+def differing(calm: str, disturbed: str, most: int = 3) -> list[str]:
+    """The first rows of each table that only one of two databases has."""
+    found = []
+    with connect.opened(Settings(db=calm).url) as one, connect.opened(Settings(db=disturbed).url) as other:
+        for name in KEPT:
+            mine, theirs = set(left(one, name)), set(left(other, name))
+            found += [f"{name}, undisturbed only: {row}" for row in sorted(mine - theirs)[:most]]
+            found += [f"{name}, disturbed only: {row}" for row in sorted(theirs - mine)[:most]]
+    return found
 
 
 def prepare(url: str, accounts: int, seed: int) -> None:
