@@ -79,9 +79,12 @@ def keep(conn: Connection, utility: str, name: str, sheet: Sheet, by: str, at: d
 
 
 def compare(conn: Connection, utility: str, name: str, good: list[Row]) -> tuple[list[Row], int, list[Problem]]:
-    """Rows against what is stored: the new ones, how many were there already, and why others cannot be taken."""
-    new, same, conflicts = sort_out(good, ledger.existing(conn, utility, ledger.TABLES[name], [row.key[0] for row in good]))
-    new, strangers = _with_known_partners(conn, utility, name, new)
+    """Rows against what is stored: the new ones, how many were there already, and why others cannot be taken.
+
+    Partners come first: a row must not count as there already because another one, which is refused, says the same.
+    """
+    known, strangers = _with_known_partners(conn, utility, name, good)
+    new, same, conflicts = sort_out(known, ledger.existing(conn, utility, ledger.TABLES[name], [row.key[0] for row in known]))
     return new, same, [*conflicts, *strangers]
 
 
@@ -127,24 +130,19 @@ def _is_revision(content: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
     return "contract" in content and known is not None and (old["known"] is None or known > old["known"])
 
 
-def _with_known_partners(conn: Connection, utility: str, name: str, new: list[Row]) -> tuple[list[Row], list[Problem]]:
-    """Leave out rows that name an account, or a record to replace, that nobody has sent."""
+def _with_known_partners(conn: Connection, utility: str, name: str, found: list[Row]) -> tuple[list[Row], list[Problem]]:
+    """Leave out rows that name an account, or a record to replace, that nobody has sent; then those that would replace one left out."""
     if name == "accounts":
-        return new, []
-    accounts = ledger.known_accounts(conn, utility, {row.content["account"] for row in new})
-    owners: dict[str, tuple[str, str]] = {}
-    if name in {"usage", "corrections"}:
-        owners = ledger.owners(conn, utility, {row.content["replaces"] for row in new if row.content["replaces"]})
-        owners |= {row.content["id"]: (row.content["account"], row.content["measure"]) for row in new if row.content["account"] in accounts}
-    good: list[Row] = []
-    problems: list[Problem] = []
-    for row in new:
-        wrong = _stranger(row, accounts, owners)
-        if wrong is None:
-            good.append(row)
-        else:
-            problems.append(wrong)
-    return good, problems
+        return found, []
+    accounts = ledger.known_accounts(conn, utility, {row.content["account"] for row in found})
+    stored = ledger.owners(conn, utility, {row.content["replaces"] for row in found if row.content.get("replaces")}) if name in {"usage", "corrections"} else {}
+    good, problems = found, list[Problem]()
+    while True:
+        sent = {row.content["id"]: (row.content["account"], row.content["measure"]) for row in reversed(good)} if name in {"usage", "corrections"} else {}
+        wrong = {row.line: one for row in good if (one := _stranger(row, accounts, sent | stored)) is not None}
+        if not wrong:
+            return good, problems
+        good, problems = [row for row in good if row.line not in wrong], [*problems, *wrong.values()]
 
 
 def _stranger(row: Row, accounts: set[str], owners: Mapping[str, tuple[str, str]]) -> Problem | None:

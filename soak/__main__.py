@@ -1,6 +1,7 @@
 """``python -m soak packs --rows N [--tariff X] [--everywhere]``, ``differential --seconds N [--seed S]`` ``decompose --n N [--seed S]``
 and ``kills --n N --accounts N --db both|sqlite|postgresql``
 and ``machine --examples N --steps N --seed S --db both``
+and ``writers --clients N --seconds N --seed S --db both``
 and ``retroactive --accounts N --seed S --db both``.
 """
 
@@ -9,12 +10,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from soak import decompose, differential, kills, machine, packs, retroactive
+from soak import decompose, differential, kills, machine, packs, retroactive, writers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("what", choices=["decompose", "differential", "packs", "kills", "machine", "retroactive"])
+    parser.add_argument("what", choices=["decompose", "differential", "packs", "kills", "machine", "retroactive", "writers"])
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rows", type=int, default=1000, help="rows a published version")
     parser.add_argument("--explained", type=int, default=10_000, help="of these rows, how many are held against explain too")
@@ -28,7 +29,10 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=100, help="lives of the machine")
     parser.add_argument("--steps", type=int, default=30, help="steps a life")
     parser.add_argument("--db", choices=["both", "sqlite", "postgresql"], default="both")
+    parser.add_argument("--clients", type=int, default=32, help="how many write at once")
     given = parser.parse_args()
+    if given.what == "writers":
+        sys.exit(1 if writers.soak(given.db, given.clients, given.seconds, given.seed) else 0)
     if given.what == "machine":
         sys.exit(machine.soak(given.db, given.examples, given.steps, given.seed))
     if given.what == "retroactive":

@@ -100,6 +100,14 @@ def test_a_correction_must_be_of_the_same_account_and_measure(office: Office) ->
     assert problems(answer) == [("replaces-other", "corrections.csv", 2), ("replaces-other", "corrections.csv", 3)]
 
 
+def test_a_row_is_not_there_already_because_a_refused_one_says_the_same(office: Office) -> None:
+    stranger = READING.replace("A1", "A9").format(value=1)
+    answer = office.receives(accounts=ACCOUNT, usage=stranger + stranger + "U2,A9,M1,water,2026-10-01,2026-11-01,2,m3,actual,U1,\n")
+    assert [code for code, _, _ in problems(answer)] == ["unknown-account"] * 3
+    assert counts(answer)[1] == (0, 0, 3)
+    assert office.rows("usage_records") == []
+
+
 def test_facts_of_a_contract_are_read_strictly(office: Office) -> None:
     answer = office.receives(
         accounts=ACCOUNT, contracts="C1,A1,cn/x/y,2026-01-01,,a=1;a=2\nC2,A1,cn/x/y,2026-01-01,,a:1\nC3,A1,Water,2026-01-01,2025-01-01,a=\n"
