@@ -1,6 +1,7 @@
 """``python -m soak packs --rows N [--tariff X] [--everywhere]``, ``differential --seconds N [--seed S]`` ``decompose --n N [--seed S]``
 and ``kills --n N --accounts N --db both|sqlite|postgresql``
 and ``machine --examples N --steps N --seed S --db both``
+and ``api --cases N --lives N --steps N --seed S --db both``
 and ``writers --clients N --seconds N --seed S --db both``
 and ``retroactive --accounts N --seed S --db both``.
 """
@@ -10,12 +11,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from soak import decompose, differential, kills, machine, packs, retroactive, writers
+from soak import api, decompose, differential, kills, machine, packs, retroactive, writers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("what", choices=["decompose", "differential", "packs", "kills", "machine", "retroactive", "writers"])
+    parser.add_argument("what", choices=["api", "decompose", "differential", "packs", "kills", "machine", "retroactive", "writers"])
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rows", type=int, default=1000, help="rows a published version")
     parser.add_argument("--explained", type=int, default=10_000, help="of these rows, how many are held against explain too")
@@ -30,7 +31,11 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30, help="steps a life")
     parser.add_argument("--db", choices=["both", "sqlite", "postgresql"], default="both")
     parser.add_argument("--clients", type=int, default=32, help="how many write at once")
+    parser.add_argument("--cases", type=int, default=60, help="cases for each operation of the API")
+    parser.add_argument("--lives", type=int, default=60, help="chains of requests that follow links")
     given = parser.parse_args()
+    if given.what == "api":
+        sys.exit(1 if api.soak(given.db, given.cases, given.lives, given.steps, given.seed) else 0)
     if given.what == "writers":
         sys.exit(1 if writers.soak(given.db, given.clients, given.seconds, given.seed) else 0)
     if given.what == "machine":

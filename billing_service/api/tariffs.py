@@ -37,7 +37,7 @@ OfTariff = Annotated[str, Query(max_length=200, description="the versions of thi
 On = Annotated[date | None, Query(description="of each tariff only the version in force on this day")]
 Known = Annotated[date | None, Query(description="with `on`: by what was known on this day; left out: by all that is written")]
 _READ = troubles(401, 403, 404, 422)
-_YAML: dict[str, Any] = {"content": {"application/yaml": {"schema": {"type": "string"}}}}
+_YAML: dict[str, Any] = {"content": {"application/yaml": {"schema": {"type": "object"}}}}
 Adopted = Mapping[str, Row[Any]]
 
 

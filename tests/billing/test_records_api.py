@@ -41,6 +41,20 @@ def test_rows_are_new_the_same_or_refused_each_for_itself(client: TestClient) ->
     assert (again["new"], again["same"], again["refused"]) == (0, 2, 0)
 
 
+def test_a_row_that_repeats_a_refused_one_is_refused_too(client: TestClient) -> None:
+    stranger = usage("N1", account="NOBODY")
+    told = sent(client, "/v1/usage", {"usage": [stranger, stranger]}, "a")
+    assert (told["new"], told["same"], told["refused"]) == (0, 0, 2)
+    assert [(one["line"], one["code"]) for one in told["problems"]] == [(1, "unknown-account"), (2, "unknown-account")]
+
+
+def test_a_row_that_replaces_a_refused_one_is_refused_too(client: TestClient) -> None:
+    rows = [usage("N1", replaces="NOTHING"), usage("N2", replaces="N1"), usage("N3")]
+    told = sent(client, "/v1/usage", {"usage": rows}, "a")
+    assert (told["new"], [(one["line"], one["code"]) for one in told["problems"]]) == (1, [(1, "replaces-unknown"), (2, "replaces-unknown")])
+    assert [one["id"] for one in client.get("/v1/usage").json()["usage"] if one["id"].startswith("N")] == ["N3"]
+
+
 def test_a_lost_answer_is_given_again_and_nothing_twice(client: TestClient, city: Office) -> None:
     before = len(city.rows("usage_records"))
     body = {"usage": [usage(f"R{n}") for n in range(20)]}
