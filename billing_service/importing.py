@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -135,14 +136,46 @@ def _with_known_partners(conn: Connection, utility: str, name: str, found: list[
     if name == "accounts":
         return found, []
     accounts = ledger.known_accounts(conn, utility, {row.content["account"] for row in found})
-    stored = ledger.owners(conn, utility, {row.content["replaces"] for row in found if row.content.get("replaces")}) if name in {"usage", "corrections"} else {}
-    good, problems = found, list[Problem]()
-    while True:
-        sent = {row.content["id"]: (row.content["account"], row.content["measure"]) for row in reversed(good)} if name in {"usage", "corrections"} else {}
-        wrong = {row.line: one for row in good if (one := _stranger(row, accounts, sent | stored)) is not None}
-        if not wrong:
-            return good, problems
-        good, problems = [row for row in good if row.line not in wrong], [*problems, *wrong.values()]
+    if name == "contracts":
+        wrong = {row.line: one for row in found if (one := _stranger(row, accounts, {})) is not None}
+    else:
+        wrong = _strangers(found, accounts, ledger.owners(conn, utility, {row.content["replaces"] for row in found if row.content["replaces"]}))
+    return [row for row in found if row.line not in wrong], list(wrong.values())
+
+
+def _strangers(found: list[Row], accounts: set[str], stored: Mapping[str, tuple[str, str]]) -> dict[int, Problem]:
+    """Records that cannot be taken, by line, until no other falls with them; only what replaces a fallen one is looked at again."""
+    sent, replacing = _by(found, "id"), _by(found, "replaces")
+    owners = {one: _owner(rows[0]) for one, rows in sent.items()} | dict(stored)
+    wrong: dict[int, Problem] = {}
+    look = found
+    while look:
+        told = [(row, one) for row in look if (one := _stranger(row, accounts, owners)) is not None]
+        wrong |= {row.line: one for row, one in told}
+        look = []
+        for name in {row.content["id"] for row, _ in told} - stored.keys():
+            rows = sent[name]
+            while rows and rows[0].line in wrong:
+                rows.popleft()
+            if rows:
+                owners[name] = _owner(rows[0])
+            else:
+                owners.pop(name, None)
+            look += [row for row in replacing.get(name, ()) if row.line not in wrong]
+        look.sort(key=lambda row: row.line)
+    return wrong
+
+
+def _by(rows: Iterable[Row], name: str) -> dict[str, deque[Row]]:
+    """Rows by what stands in a column, in their order."""
+    found: dict[str, deque[Row]] = {}
+    for row in rows:
+        found.setdefault(row.content[name], deque()).append(row)
+    return found
+
+
+def _owner(row: Row) -> tuple[str, str]:
+    return row.content["account"], row.content["measure"]
 
 
 def _stranger(row: Row, accounts: set[str], owners: Mapping[str, tuple[str, str]]) -> Problem | None:
