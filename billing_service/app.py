@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from billing_service import problems
 from billing_service.api import corrections, entitlements, events, invoices, keys, quotes, records, runs, tariffs, utility
 from billing_service.api.caller import Trust
+from billing_service.api.common import language
 from billing_service.messages import known, text
 from billing_service.problems import Refused, problem
 from billing_service.schemas import ProblemDocument, Trouble
@@ -23,7 +24,6 @@ from billing_service.store import connect
 from billing_service.store.connect import DBAPIError
 from tariffs import TariffError
 from tariffs.errors import Problem
-from tariffs.messages import language_of
 
 _LOG = logging.getLogger("billing")
 STATUS = {"unauthorised": 401, "forbidden": 403, "not-found": 404, "conflict": 409, "too-large": 413, "wrong-type": 415, "refused": 422}
@@ -81,37 +81,32 @@ def trouble(found: Problem, locale: str) -> Trouble:
     )
 
 
-def _locale(request: Request) -> str:
-    asked = request.headers.get("accept-language", "")
-    return language_of(asked.split(",")[0].split(";")[0].strip()) if asked else str(request.app.state.settings.locale)
-
-
 async def _refused(request: Request, error: Any) -> Response:
     status = STATUS[error.kind]
-    return answer(status, error.problems, _locale(request), {"WWW-Authenticate": "Bearer"} if status == 401 else None)
+    return answer(status, error.problems, language(request), {"WWW-Authenticate": "Bearer"} if status == 401 else None)
 
 
 async def _tariff_error(request: Request, error: Any) -> Response:
-    return answer(422, error.problems, _locale(request))
+    return answer(422, error.problems, language(request))
 
 
 async def _invalid(request: Request, error: Any) -> Response:
     """A parameter of a route is wrong. What was sent is not repeated: it may be anything."""
     found = [Problem("member-wrong", {"reason": str(one["msg"])}, charge=".".join(str(part) for part in one["loc"])) for one in error.errors()]
-    return answer(422, found, _locale(request))
+    return answer(422, found, language(request))
 
 
 async def _http(request: Request, error: Any) -> Response:
     code = _ROUTING.get(error.status_code)
     found = [problem(code)] if code else [problem("member-wrong", reason=error.detail)]
-    return answer(error.status_code, found, _locale(request), dict(error.headers or {}))
+    return answer(error.status_code, found, language(request), dict(error.headers or {}))
 
 
 async def _database(request: Request, error: Any) -> Response:
     _LOG.error("database", exc_info=error)
-    return answer(503, [problem("store-unavailable")], _locale(request))
+    return answer(503, [problem("store-unavailable")], language(request))
 
 
 async def _fault(request: Request, error: Any) -> Response:
     _LOG.error("fault", exc_info=error)
-    return answer(500, [problem("internal-fault")], _locale(request))
+    return answer(500, [problem("internal-fault")], language(request))

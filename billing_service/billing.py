@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from tariffs.money import EXACT, total
 
@@ -126,6 +127,25 @@ def difference(now: Sequence[Line], before: Mapping[ChargeKey, Line]) -> tuple[L
     charges = {(line.charge, line.kind) for line in now}
     gone = [line for key, line in before.items() if key not in charges and line.amount]
     return (*found, *(replace(line, amount=EXACT.minus(line.amount)) for line in gone))
+
+
+def line_of(row: Any) -> Line:
+    """A stored line."""
+    return Line(row.tariff, row.digest, row.charge, row.kind, row.label, row.clause, row.amount)
+
+
+def add_up(found: dict[tuple[str, str], Line], key: tuple[str, str], line: Line) -> None:
+    """Add a line to what stands under its key; the newest text of each stands."""
+    old = found.get(key)
+    found[key] = replace(line, amount=EXACT.add(old.amount, line.amount)) if old else line
+
+
+def by_charge(rows: Iterable[Any]) -> dict[str, dict[ChargeKey, Line]]:
+    """What stored lines, oldest first, come to by tariff and charge."""
+    found: dict[str, dict[ChargeKey, Line]] = {}
+    for row in rows:
+        add_up(found.setdefault(row.tariff, {}), (row.charge, row.kind), line_of(row))
+    return found
 
 
 def sum_of(lines: Iterable[Line]) -> Decimal:

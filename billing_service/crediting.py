@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing_service.billing import Line, number, sum_of
+from billing_service.billing import Line, add_up, line_of, number, sum_of
 from billing_service.documents.invoice import kept_versions, money
 from billing_service.problems import Refused, problem, refused
 from billing_service.settings import Settings
@@ -64,10 +64,7 @@ def left_of(rows: Iterable[Row[Any]]) -> dict[Charge, Line]:
     """What is left of each charge of a bill; the newest text of each line stands, a credit note's is that of what it credits."""
     found: dict[Charge, Line] = {}
     for row in rows:
-        key = (row.tariff, row.charge)
-        before = found.get(key)
-        amount = EXACT.add(before.amount, row.amount) if before else row.amount
-        found[key] = Line(row.tariff, row.digest, row.charge, row.kind, row.label, row.clause, amount)
+        add_up(found, (row.tariff, row.charge), line_of(row))
     return found
 
 

@@ -87,9 +87,15 @@ def place_of(own: Sequence[UsageRecord], wrong: Problem, records: Records) -> tu
 
 
 def part_of(version: TariffVersion, terms: Terms, facts: str, rating: Rating) -> Part:
-    billed = [(line.charge, line.amount) for line in rating.lines if line.charge.kind != "working"]
-    lines = tuple(Line(version.id, version.digest, charge.full_name, charge.kind, _label(charge), charge.clause, amount) for charge, amount in billed)
+    """What a contract gives; ``facts`` as JSON."""
+    lines = lines_of(version, rating)
     return Part(terms.account, version.id, terms.contract, version.digest, version.currency, version.model.direction, facts, lines)
+
+
+def lines_of(version: TariffVersion, rating: Rating) -> tuple[Line, ...]:
+    """The lines a rating puts on a document; workings stand on none."""
+    billed = [(line.charge, line.amount) for line in rating.lines if line.charge.kind != "working"]
+    return tuple(Line(version.id, version.digest, charge.full_name, charge.kind, _label(charge), charge.clause, amount) for charge, amount in billed)
 
 
 def _label(charge: Charge) -> str:

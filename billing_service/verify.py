@@ -15,21 +15,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from billing_service.billing import ChargeKey, Line, difference, number, sum_of
+from billing_service.billing import ChargeKey, Line, by_charge, difference, line_of, number, sum_of
 from billing_service.chunk import Progress
 from billing_service.documents.invoice import kept_versions
 from billing_service.partial import explained
 from billing_service.problems import problem
+from billing_service.staged import lines_of
 from billing_service.store import credit_notes, documents, events, versions
 from billing_service.store import verify as store
 from billing_service.store.connect import Connection, Row
 from tariffs import TariffError, TariffVersion
 from tariffs.errors import Problem
-from tariffs.money import EXACT
 
 SAMPLE = 1_000
 Anchor = tuple[int, str]
-_WORDS = ("tariff", "digest", "charge", "kind", "label", "clause", "amount")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def _document(conn: Connection, utility: str, key: str) -> tuple[int, list[Probl
     """Compare one document with what it must be; the count of its lines."""
     row, stored, parts = store.document(conn, utility, key)
     name = row.number or row.id
-    lines = [Line(*(getattr(line, word) for word in _WORDS)) for line in stored]
+    lines = [line_of(line) for line in stored]
     found: list[Problem] = []
     if sum_of(lines) != row.total:
         found.append(problem("verify-total", number=name, stored=row.total, computed=sum_of(lines)))
@@ -117,7 +116,7 @@ def _document(conn: Connection, utility: str, key: str) -> tuple[int, list[Probl
         return len(lines), found + _credit(conn, utility, row)
     try:
         kept = kept_versions(conn, utility, {part.digest for part in parts})
-        wanted = recomputed(row, parts, kept, _sums(store.before(conn, utility, row)))
+        wanted = recomputed(row, parts, kept, by_charge(store.before(conn, utility, row)))
     except (TariffError, KeyError, TypeError, ValueError, ArithmeticError) as error:  # tampered facts may be anything at all
         return len(lines), [*found, problem("verify-not-computed", number=name, reason=str(error)[:200])]
     return len(lines), found + _compare(name, lines, {part.tariff for part in parts}, wanted)
@@ -127,38 +126,12 @@ def recomputed(
     row: Row[Any], parts: Sequence[Row[Any]], kept: Mapping[str, TariffVersion], before: Mapping[str, Mapping[ChargeKey, Line]]
 ) -> dict[str, list[Line]]:
     """The lines a document must have, by tariff, from its parts alone and what was ``before`` it by tariff."""
-    now = {part.tariff: _lines(kept[part.digest], json.loads(part.facts), (row.period_start, row.period_end)) for part in parts}
+    period = row.period_start, row.period_end
+    now = {part.tariff: list(lines_of(kept[part.digest], explained(kept[part.digest], json.loads(part.facts), period))) for part in parts}
     if row.kind != "difference":
         return now
     found = {tariff: list(difference(lines, before.get(tariff, {}))) for tariff, lines in now.items()}
     return found | {tariff: list(difference((), charges)) for tariff, charges in before.items() if tariff not in now}
-
-
-def _lines(version: TariffVersion, facts: Mapping[str, Any], period: tuple[Any, Any]) -> list[Line]:
-    billed = [line for line in explained(version, facts, period).lines if line.charge.kind != "working"]
-    return [
-        Line(
-            version.id,
-            version.digest,
-            line.charge.full_name,
-            line.charge.kind,
-            json.dumps(dict(line.charge.label), ensure_ascii=False),
-            line.charge.clause,
-            line.amount,
-        )
-        for line in billed
-    ]
-
-
-def _sums(rows: Sequence[Row[Any]]) -> dict[str, dict[ChargeKey, Line]]:
-    """What was issued, by tariff and charge; the newest text of each line stands."""
-    found: dict[str, dict[ChargeKey, Line]] = {}
-    for row in rows:
-        charges = found.setdefault(row.tariff, {})
-        old = charges.get((row.charge, row.kind))
-        amount = EXACT.add(old.amount, row.amount) if old else row.amount
-        charges[row.charge, row.kind] = Line(row.tariff, row.digest, row.charge, row.kind, row.label, row.clause, amount)
-    return found
 
 
 def _compare(name: str, lines: Sequence[Line], tariffs: AbstractSet[str], wanted: Mapping[str, Sequence[Line]]) -> list[Problem]:

@@ -44,7 +44,7 @@ def _inlined(schema: Any, inside: dict[str, Any]) -> Any:
             return schema
 
 
-def language(request: Request, asked: str) -> str:
+def language(request: Request, asked: str = "") -> str:
     """The language asked for by name, else by ``Accept-Language``, else the service's own."""
     wanted = asked or request.headers.get("accept-language", "").split(",")[0].split(";")[0].strip()
     return language_of(wanted) if wanted else str(request.app.state.settings.locale)

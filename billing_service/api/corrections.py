@@ -38,7 +38,7 @@ async def begin_correction(request: Request, who: Running, key: Key) -> Response
     asked = await read_body(request, CorrectionRequest, request.app.state.settings.largest_body)
     for period in asked.periods:
         _forwards(period)
-    settings, locale = settings_for(request, who), language(request, "")
+    settings, locale = settings_for(request, who), language(request)
 
     def work(conn: Connection) -> Written:
         begun = corrections.begin_in(conn, settings, asked.periods, asked.known, clock())

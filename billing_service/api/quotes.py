@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from billing_service.api.body import read_body
 from billing_service.api.bulk import rate_columns, rate_rows
 from billing_service.api.caller import Quoting, settings_for
-from billing_service.api.common import body_of, troubles
+from billing_service.api.common import body_of, language, troubles
 from billing_service.api.shelf import Asked, Found, find
 from billing_service.api.wire_quotes import BulkQuotes, BulkRequest, PricedBy, QuoteRequest, Which
 from billing_service.documents.invoice import money
@@ -22,7 +22,6 @@ from billing_service.runs import clock
 from billing_service.schemas import Quote, QuoteLine
 from billing_service.settings import Settings
 from tariffs import Rating, TariffVersion
-from tariffs.messages import language_of
 from tariffs.report import as_json
 
 router = APIRouter()
@@ -60,7 +59,7 @@ async def make_quotes(request: Request, who: Quoting) -> Response:
     found = [(await find(request, settings, question), places) for question, places in groups.items()]
     now = clock()
     by = [(one, told_version(one, valid_until(one.version, settings, now)), places) for one, places in found]
-    locale = _locale(request, settings)
+    locale = language(request)
     rate = rate_columns if asked.facts is not None else rate_rows
     return Response(await run_in_threadpool(rate, asked, by, locale), media_type="application/json")
 
@@ -75,11 +74,6 @@ def _question(asked: Which, tariff: str, on: date | None) -> Asked:
     if asked.revision is not None and asked.effective is None:
         raise Refused([problem("revision-of-what")])
     return Asked(tariff, day, asked.effective, int(asked.revision) if asked.revision else None, asked.digest)
-
-
-def _locale(request: Request, settings: Settings) -> str:
-    asked = request.headers.get("accept-language", "")
-    return language_of(asked.split(",")[0].split(";")[0].strip()) if asked else settings.locale
 
 
 def valid_until(version: TariffVersion, settings: Settings, now: datetime) -> date:

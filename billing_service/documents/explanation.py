@@ -7,14 +7,15 @@ change it. A difference shows, charge by charge, the whole computed anew, what w
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
+from billing_service.billing import ChargeKey, by_charge
 from billing_service.documents import paper as papers
 from billing_service.documents.invoice import money
-from billing_service.documents.layout import called_as, facts, figure, notices, title, total_label
+from billing_service.documents.layout import as_words, called_as, facts, figure, notices, title, total_label
 from billing_service.documents.paper import Entry, Paper
 from billing_service.messages import text
 from billing_service.settings import Settings
@@ -24,9 +25,7 @@ from billing_service.store.connect import Connection, Row
 from tariffs import Rating, report
 from tariffs.messages import label
 from tariffs.model import Version
-from tariffs.money import EXACT
 
-Charge = tuple[str, str]  # full name, kind
 _NOTHING = Decimal(0)
 
 
@@ -77,18 +76,12 @@ def by_number(conn: Connection, settings: Settings, number: str) -> Explained | 
     return Explained(found, row.known, run.as_of if run is not None and row.kind != documents.CREDIT else None, parts)
 
 
-def _before(conn: Connection, utility: str, row: Row[Any]) -> dict[str, dict[Charge, Entry]]:
-    """What was issued before, by tariff and charge; the newest text of each line stands."""
-    found: dict[str, dict[Charge, Entry]] = {}
-    for line in store.before(conn, utility, row):
-        charges = found.setdefault(line.tariff, {})
-        old = charges.get((line.charge, line.kind))
-        amount = EXACT.add(old.amount, line.amount) if old else line.amount
-        charges[line.charge, line.kind] = replace(papers.entry_of(line), amount=amount)
-    return found
+def _before(conn: Connection, utility: str, row: Row[Any]) -> dict[str, dict[ChargeKey, Entry]]:
+    """What was issued before, by tariff and charge."""
+    return {tariff: {key: papers.entry_of(line) for key, line in charges.items()} for tariff, charges in by_charge(store.before(conn, utility, row)).items()}
 
 
-def _part(paper: Paper, tariff: str, contract: str, before: Mapping[Charge, Entry] | None) -> ExplainedPart:
+def _part(paper: Paper, tariff: str, contract: str, before: Mapping[ChargeKey, Entry] | None) -> ExplainedPart:
     rating = paper.ratings.get(tariff)
     own = [entry for entry in paper.entries if entry.tariff == tariff]
     version = rating.version if rating else paper.versions[own[-1].digest].model
@@ -96,7 +89,7 @@ def _part(paper: Paper, tariff: str, contract: str, before: Mapping[Charge, Entr
     return ExplainedPart(tariff, contract, version, rating, tuple(charges))
 
 
-def _compared(own: list[Entry], rating: Rating | None, before: Mapping[Charge, Entry]) -> Iterator[Told]:
+def _compared(own: list[Entry], rating: Rating | None, before: Mapping[ChargeKey, Entry]) -> Iterator[Told]:
     """Every charge of now or before, also those that did not change: who reads a difference sees that they were looked at."""
     told = {(entry.charge, entry.kind): entry for entry in own}
     now = {(line.charge.full_name, line.charge.kind): line for line in rating.lines if line.charge.kind != "working"} if rating else {}
@@ -116,7 +109,7 @@ def _compared(own: list[Entry], rating: Rating | None, before: Mapping[Charge, E
 def as_text(found: Explained, locale: str) -> str:
     """The whole explanation for a person: the document, then each tariff by itself, then what it comes to."""
     paper = found.paper
-    head = [title(paper, locale), *report.aligned([(f"  {name}", _shown(value)) for name, value in facts(paper, locale)])]
+    head = [title(paper, locale), *report.aligned([(f"  {name}", as_words(value)) for name, value in facts(paper, locale)])]
     head += [f"  {line}" for line in (_known(found, locale), *notices(paper, locale)) if line]
     parts = [head, *([text("explain.parts", locale, count=len(found.parts))] for _ in found.parts[1:2])]
     for one in found.parts:
@@ -152,10 +145,6 @@ def _known(found: Explained, locale: str) -> str:
     if found.known is not None:
         return text("explain.known", locale, day=found.known)
     return text("explain.as-of", locale, at=found.as_of.isoformat(timespec="seconds")) if found.as_of is not None else ""
-
-
-def _shown(value: str | date) -> str:
-    return value.isoformat() if isinstance(value, date) else value
 
 
 # --- JSON ---------------------------------------------------------------------------------------------------------

@@ -241,4 +241,9 @@ def _word(kind: str, value: str, locale: str) -> str:
 
 
 def _plain(found: list[tuple[str, str | date]]) -> list[Mapping[str, str] | list[str]]:
-    return [[name, value.isoformat() if isinstance(value, date) else value] for name, value in found]
+    return [[name, as_words(value)] for name, value in found]
+
+
+def as_words(value: str | date) -> str:
+    """A fact of a document as text; a day as ISO 8601 has it."""
+    return value.isoformat() if isinstance(value, date) else value

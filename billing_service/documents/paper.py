@@ -11,11 +11,11 @@ from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from billing_service.billing import series_of
+from billing_service.billing import Line, series_of
 from billing_service.documents.invoice import kept_versions
 from billing_service.partial import explained
 from billing_service.settings import Settings
-from billing_service.store import credit_notes, documents, papers
+from billing_service.store import credit_notes, documents, papers, utilities
 from billing_service.store.connect import Connection, Row
 from tariffs import Rating, TariffVersion
 
@@ -76,14 +76,14 @@ def by_number(conn: Connection, settings: Settings, number: str) -> Paper | None
     if row is None:
         return None
     lines, parts = documents.lines_of(conn, settings.utility, document=row.id), documents.parts_of(conn, settings.utility, document=row.id)
-    return _paper(conn, settings, papers.utility_name(conn, settings.utility), row, lines, parts)
+    return _paper(conn, settings, utilities.name_of(conn, settings.utility), row, lines, parts)
 
 
 def of_run(conn: Connection, settings: Settings, run: str) -> Iterator[Paper]:
     """All documents of a run, drafts too, by account."""
     lines = _by_document(documents.lines_of(conn, settings.utility, run=run))
     parts = _by_document(documents.parts_of(conn, settings.utility, run=run))
-    name = papers.utility_name(conn, settings.utility)
+    name = utilities.name_of(conn, settings.utility)
     for row in documents.of_run(conn, settings.utility, run):
         yield _paper(conn, settings, name, row, lines.get(row.id, []), parts.get(row.id, []))
 
@@ -120,8 +120,8 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
     )
 
 
-def entry_of(line: Row[Any]) -> Entry:
-    """A stored line."""
+def entry_of(line: Row[Any] | Line) -> Entry:
+    """A stored line, its label by language."""
     return Entry(line.tariff, line.digest, line.charge, line.kind, json.loads(line.label), line.clause, line.amount)
 
 

@@ -12,7 +12,7 @@ from billing_service.documents.pdf import Page, invoice_page, invoice_pdf, run_p
 from billing_service.problems import refused
 from billing_service.review import Review, run_day
 from billing_service.settings import Settings
-from billing_service.store import papers
+from billing_service.store import utilities
 from billing_service.store.connect import Connection
 
 _FORMS = {".pdf": invoice_pdf, ".xlsx": invoice_xlsx}
@@ -34,7 +34,7 @@ def print_run(conn: Connection, settings: Settings, review: Review, folder: Path
     """``run.pdf``, and a PDF of each document in ``pdf/``, drafts too, marked as such; how many documents."""
     (folder / "pdf").mkdir(parents=True, exist_ok=True)
     row = review.run
-    (folder / "run.pdf").write_bytes(run_pdf(review, papers.utility_name(conn, settings.utility), run_day(review, settings.timezone), locale))
+    (folder / "run.pdf").write_bytes(run_pdf(review, utilities.name_of(conn, settings.utility), run_day(review, settings.timezone), locale))
     names: list[str] = []
     done = 0
     for done, content in enumerate(typeset_all(_pages(conn, settings, row.id, locale, names), os.cpu_count() or 1), 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -11,11 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, exists, func, insert, select, update
 from sqlalchemy import text as sql
 
-from billing_service.billing import ChargeKey, Draft, Issued, Key, Line
+from billing_service.billing import ChargeKey, Draft, Issued, Key, Line, add_up
 from billing_service.store.bulk import insert_columns
 from billing_service.store.ledger import EVERYBODY, Among, chunks, within
 from billing_service.store.tables import accounts, documents, holds, lines, parts, run_chunks, series
-from tariffs.money import EXACT
 
 #: Documents that count as issued; one over zero is recorded and has no number.
 ISSUED = ("issued", "zero")
@@ -55,8 +53,7 @@ def issued(conn: Connection, utility: str, start: date, end: date, among: Among 
     for account, currency, direction, *values in conn.execute(query.order_by(document.issued_at, document.id, lines.c.seq)):
         line = Line(*values)
         _, _, charges = found.setdefault((account, line.tariff), (currency, direction, {}))
-        old = charges.get((line.charge, line.kind))
-        charges[line.charge, line.kind] = replace(line, amount=EXACT.add(old.amount, line.amount)) if old else line
+        add_up(charges, (line.charge, line.kind), line)
     return {key: Issued(*values) for key, values in found.items()}
 
 

@@ -1,4 +1,4 @@
-"""What a printed document needs beyond itself: who issues it, and which documents it corrects."""
+"""What a printed document needs beyond itself: which documents it corrects."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from billing_service.store.documents import CREDIT, ISSUED
-from billing_service.store.tables import documents, lines, utilities
-
-
-def utility_name(conn: Connection, utility: str) -> str:
-    """The utility's name; its id where it has given none."""
-    return str(conn.execute(select(utilities.c.name).where(utilities.c.id == utility)).scalar() or utility)
+from billing_service.store.tables import documents, lines
 
 
 def corrected(conn: Connection, utility: str, document: Row[Any]) -> list[str]:

@@ -25,7 +25,7 @@ def set_settings(conn: Connection, utility: str, settings: Mapping[str, Any]) ->
 
 def name_of(conn: Connection, utility: str) -> str:
     """Its name on documents; its id before somebody named it."""
-    return str(conn.execute(select(utilities.c.name).where(utilities.c.id == utility)).scalar_one())
+    return str(conn.execute(select(utilities.c.name).where(utilities.c.id == utility)).scalar() or utility)
 
 
 def set_name(conn: Connection, utility: str, name: str) -> None:
