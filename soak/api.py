@@ -34,6 +34,13 @@ NOT_ASKED = [positive_data_acceptance, negative_data_rejection, ignored_auth]
 MONTHS = (["2026-09-01", "2026-10-01"], ["2026-10-01", "2026-11-01"], ["2026-11-01", "2026-12-01"])
 
 
+def _months() -> Iterator[list[str]]:
+    """Months nobody has billed yet."""
+    for year in range(2027, 2200):
+        for month in range(1, 13):
+            yield [f"{year}-{month:02d}-01", f"{year + month // 12}-{month % 12 + 1:02d}-01"]
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
     """A service inside this process, the ids that mean something in it, and how it answered. ``keys``: li's, then wang's."""
@@ -45,7 +52,7 @@ class Office:
     answered: Counter[tuple[str, int]] = field(default_factory=Counter)
     found: dict[tuple[str, str], str] = field(default_factory=dict)
     over_links: Counter[int] = field(default_factory=Counter)
-    months: Iterator[list[str]] = field(default_factory=lambda: _months())  # noqa: PLW0108  it stands further down
+    months: Iterator[list[str]] = field(default_factory=_months)
 
 
 def soak(kind: str, cases: int, lives: int, steps: int, number: int, *, every: bool = True) -> int:
@@ -160,13 +167,6 @@ def _sensible(office: Office) -> Mapping[str, Any]:
         "issue_run": {},
         "cancel_run": {},
     }
-
-
-def _months() -> Iterator[list[str]]:
-    """Months nobody has billed yet."""
-    for year in range(2027, 2200):
-        for month in range(1, 13):
-            yield [f"{year}-{month:02d}-01", f"{year + month // 12}-{month % 12 + 1:02d}-01"]
 
 
 #: What a run must have gone through before a step can be taken.

@@ -30,6 +30,7 @@ from examples.yangquan.generate import read_month, write
 CITY = Path(__file__).parent.parent / "examples" / "yangquan"
 RULES = CITY / "rules"
 PERIOD = "2026-10"
+PROGRAM = (sys.executable, "-m", "billing_service")
 #: What a month leaves behind, and what of it is a moment and not a result.
 KEPT = ("documents", "lines", "parts", "series", "billed", "exceptions", "holds")
 MOMENTS = frozenset({"issued_at"})
@@ -203,6 +204,10 @@ def _must(command: Sequence[str], url: str) -> None:
 
 def start(command: Sequence[str], url: str) -> subprocess.Popen[bytes]:
     """A command as a process group of its own, so that a kill takes its helpers too."""
-    words = [sys.executable, "-m", "billing_service", *command, "--db", url]
-    root = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CITY.parent.parent), *filter(None, sys.path)])}
-    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=root, start_new_session=True)
+    words = [*PROGRAM, *command, "--db", url]
+    return subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(), start_new_session=True)
+
+
+def environment() -> dict[str, str]:
+    """In which a process of ours finds this very tree."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(CITY.parent.parent), *filter(None, sys.path)])}

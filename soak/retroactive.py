@@ -27,13 +27,13 @@ from billing_service.settings import Settings
 from billing_service.store import connect, tables
 from billing_service.verify import verify
 from soak.kills import CITY, place, start
+from soak.machine import PRICES
 from tariffs.money import total
 
 MONTHS = ((date(2026, 8, 1), date(2026, 9, 1)), (date(2026, 9, 1), date(2026, 10, 1)))
 #: Before anything became known later, and the day from which it was.
 THEN, LATER, DEARER = date(2026, 11, 10), date(2026, 11, 15), date(2026, 11, 20)
 SEWAGE, WASTE, KITCHEN = "cn/yangquan/sewage", "cn/yangquan/domestic-waste", "cn/yangquan/non-residential-waste"
-WATER = {"resident": Decimal("1.00"), "non_resident": Decimal("1.45"), "special": Decimal("2.10")}
 HOUSEHOLD = Decimal("4.50")
 FEN = Decimal("0.01")
 CONTRACTS = ("contract", "account", "tariff", "from", "to", "facts", "known")
@@ -50,8 +50,8 @@ class Prices:
     household: Decimal
 
 
-BEFORE = Prices(WATER, HOUSEHOLD)
-AFTER = Prices({user: price + Decimal("0.10") for user, price in WATER.items()}, Decimal("4.80"))
+BEFORE = Prices(PRICES, HOUSEHOLD)
+AFTER = Prices({user: price + Decimal("0.10") for user, price in PRICES.items()}, Decimal("4.80"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +76,10 @@ def city(accounts: int, seed: int) -> tuple[list[str], Sent, Sent]:
 
 
 def _terms(random: Random, name: str, first: Sent, late: Sent) -> None:
-    user = random.choices(list(WATER), [6, 3, 1])[0]
+    user = random.choices(list(PRICES), [6, 3, 1])[0]
     first.contracts.append(_contract("S", name, SEWAGE, {"user": user}))
     if random.random() < 0.03:
-        late.contracts.append({**first.contracts[-1], "facts": {"user": random.choice(list(WATER))}, "known": LATER})
+        late.contracts.append({**first.contracts[-1], "facts": {"user": random.choice(list(PRICES))}, "known": LATER})
     if user == "resident":
         relief = {"relief": "low_income", "refund_share": random.randint(0, 100)} if random.random() < 0.1 else {"relief": "ordinary"}
         first.contracts.append(_contract("W", name, WASTE, {"payer": "household", "households": random.randint(1, 9), **relief}))
@@ -133,7 +133,7 @@ def _csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
 
 def dearer(rules: Path) -> None:
     """Write the later known versions of the same date."""
-    _revise(rules, SEWAGE, {f" {price}": f" {AFTER.water[user]}" for user, price in WATER.items()})
+    _revise(rules, SEWAGE, {f" {price}": f" {AFTER.water[user]}" for user, price in PRICES.items()})
     _revise(rules, WASTE, {f"value: {BEFORE.household}": f"value: {AFTER.household}"})
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -18,9 +17,8 @@ from pathlib import Path
 from billing_service import keys, runs
 from billing_service.settings import Settings
 from billing_service.store import connect
-from soak.kills import RULES, place
+from soak.kills import PROGRAM, RULES, environment, place
 
-ROOT = Path(__file__).parent.parent
 PACKS = tuple(f"cn/yangquan/{path.name}" for path in sorted((RULES / "cn" / "yangquan").iterdir()))
 _PATIENCE = 60
 
@@ -86,22 +84,15 @@ def complaints(log: Path) -> list[str]:
 
 def command(words: list[str], db: str) -> subprocess.CompletedProcess[str]:
     """A command of ``billing``, as an operator gives it."""
-    return subprocess.run([*_PROGRAM, *words, "--db", db], env=_environment(), capture_output=True, text=True, check=False)
-
-
-_PROGRAM = (sys.executable, "-m", "billing_service")
+    return subprocess.run([*PROGRAM, *words, "--db", db], env=environment(), capture_output=True, text=True, check=False)
 
 
 def _start(db: str, rules: tuple[Path, ...], port: int, log: Path) -> subprocess.Popen[bytes]:
-    words = [*_PROGRAM, "serve", "--port", str(port), "--db", db]
+    words = [*PROGRAM, "serve", "--port", str(port), "--db", db]
     for root in rules:
         words += ["--rules", str(root)]
     with log.open("wb") as file:
-        return subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, env=_environment(), start_new_session=True)
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, sys.path)])}
+        return subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT, env=environment(), start_new_session=True)
 
 
 def _free_port() -> int:

@@ -21,9 +21,9 @@ import httpx2
 
 from soak import writers_after
 from soak.machine import PRICES
+from soak.retroactive import SEWAGE, WASTE
 from soak.serving import Sent, Served, complaints, serving
 
-SEWAGE, WASTE = "cn/yangquan/sewage", "cn/yangquan/domestic-waste"
 PERIODS = (("2026-09-01", "2026-10-01"), ("2026-10-01", "2026-11-01"))
 OPEN = ("running", "draft", "reviewed", "approved", "issuing")
 #: What may be refused while others write, by kind; anything else that is refused is a finding.

@@ -14,13 +14,10 @@ from sqlalchemy import select
 from billing_service.settings import Settings
 from billing_service.store import connect, tables
 from soak.machine import PRICES
+from soak.retroactive import HOUSEHOLD, SEWAGE
 from soak.serving import Sent, Served, command
 
-SEWAGE = "cn/yangquan/sewage"
-#: What an account pays a month under the sample's domestic waste tariff: one household.
-HOUSEHOLD = Decimal("4.50")
 PLACES = {"accounts": "accounts", "contracts": "contracts", "usage": "usage_records"}
-
 
 Rows = Callable[[str], list[Any]]
 
