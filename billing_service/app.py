@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from billing_service import problems
 from billing_service.api import corrections, entitlements, events, invoices, keys, quotes, records, runs, tariffs, utility
 from billing_service.api.caller import Trust
-from billing_service.api.common import language
+from billing_service.api.common import by_name, language
 from billing_service.messages import known, text
 from billing_service.problems import Refused, problem
 from billing_service.schemas import ProblemDocument, Trouble
@@ -41,6 +41,8 @@ def create_app(settings: Settings) -> FastAPI:
         max_body_size=None,
         generate_unique_id_function=lambda route: route.name,  # operationId: what a generated client calls its methods
     )
+    described = app.openapi
+    app.openapi = lambda: app.openapi_schema or by_name(described())  # type: ignore[method-assign]
     app.state.settings = settings
     app.state.engine = connect.engine(settings.url)
     app.state.trust = Trust()

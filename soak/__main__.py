@@ -2,6 +2,7 @@
 and ``kills --n N --accounts N --db both|sqlite|postgresql``
 and ``machine --examples N --steps N --seed S --db both``
 and ``api --cases N --lives N --steps N --seed S --db both``
+and ``client --db both`` (needs the network)
 and ``writers --clients N --seconds N --seed S --db both``
 and ``retroactive --accounts N --seed S --db both``.
 """
@@ -11,12 +12,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from soak import api, decompose, differential, kills, machine, packs, retroactive, writers
+from soak import api, client, decompose, differential, kills, machine, packs, retroactive, writers
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("what", choices=["api", "decompose", "differential", "packs", "kills", "machine", "retroactive", "writers"])
+    parser.add_argument("what", choices=["api", "client", "decompose", "differential", "packs", "kills", "machine", "retroactive", "writers"])
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rows", type=int, default=1000, help="rows a published version")
     parser.add_argument("--explained", type=int, default=10_000, help="of these rows, how many are held against explain too")
@@ -34,6 +35,8 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=60, help="cases for each operation of the API")
     parser.add_argument("--lives", type=int, default=60, help="chains of requests that follow links")
     given = parser.parse_args()
+    if given.what == "client":
+        sys.exit(1 if client.soak(given.db) else 0)
     if given.what == "api":
         sys.exit(1 if api.soak(given.db, given.cases, given.lives, given.steps, given.seed) else 0)
     if given.what == "writers":

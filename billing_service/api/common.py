@@ -17,7 +17,8 @@ BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _Model = TypeVar("_Model", bound=BaseModel)
 Language = Annotated[str, Query(alias="locale", max_length=20, description="`en` or `zh`; left out: as `Accept-Language` asks")]
 
-_PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": ProblemDocument.model_json_schema()}}}
+_SCHEMA = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")  # `Trouble` stands there: other answers hold it too
+_PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}}}}
 
 
 def troubles(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -40,6 +41,30 @@ def _inlined(schema: Any, inside: dict[str, Any]) -> Any:
             return {name: _inlined(value, inside) for name, value in schema.items()}
         case list():
             return [_inlined(value, inside) for value in schema]
+        case _:
+            return schema
+
+
+def by_name(description: dict[str, Any]) -> dict[str, Any]:
+    """The description with the schemas of bodies and problems once each, by their names: a generated client then has one class for each."""
+    known = description.setdefault("components", {}).setdefault("schemas", {})
+    for operation in (one for operations in description["paths"].values() for one in operations.values()):
+        for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media in part.get("content", {}).values():
+                media["schema"] = _named(media.get("schema", {}), known)
+    return description
+
+
+def _named(schema: Any, known: dict[str, Any]) -> Any:
+    match schema:
+        case dict():
+            found = {name: _named(value, known) for name, value in schema.items()}
+            is_model = found.get("type") == "object" and isinstance(found.get("title"), str) and "properties" in found
+            if is_model and known.setdefault(found["title"], found) == found:
+                return {"$ref": f"#/components/schemas/{found['title']}"}
+            return found
+        case list():
+            return [_named(one, known) for one in schema]
         case _:
             return schema
 
