@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from billing_service import contracts, holds, rating
+from billing_service import contracts, holds, plain, rating
 from billing_service.billing import Batch, bill
 from billing_service.fixed import Fixed
 from billing_service.measured import measures
@@ -20,6 +20,7 @@ from billing_service.records import gather
 from billing_service.staged import SETTLED, reads_issued
 from billing_service.store import documents, entitlements, ledger
 from billing_service.store import holds as held
+from billing_service.store import plain as plain_rows
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection
 from billing_service.terms import Parked, Period, Records, Terms, park
@@ -49,9 +50,19 @@ class Found:
     records: Records
 
 
-def bill_chunk(conn: Connection, utility: str, fixed: Fixed, chunk: int, first: str, last: str, scope: Scope | None = None) -> dict[str, int]:
-    """Bill the accounts from ``first`` to ``last`` and store what comes of it; its counts."""
+def bill_chunk(
+    conn: Connection, utility: str, fixed: Fixed, chunk: int, first: str, last: str, scope: Scope | None = None, columns: bool = True
+) -> dict[str, int]:
+    """Bill the accounts from ``first`` to ``last`` and store what comes of it; its counts.
+
+    ``columns``: those who are plain as columns. The rows are the same; where bills may be held all go the general way, which knows the rules.
+    """
     among, period = fixed.among(first, last), fixed.period
+    quick = plain.bill(conn, utility, fixed, among) if columns and scope is None and not fixed.holds else None
+    if quick is not None:
+        among = replace(among, only=quick.others)
+        if quick.rows is not None:
+            plain_rows.add(conn, utility, quick.rows)
     found = rate_chunk(conn, utility, fixed, among, scope)
     drafts = found.batch.drafts
     odd = holds.spoken(conn, utility, fixed, among, drafts, found.records) if fixed.holds else []
@@ -62,13 +73,14 @@ def bill_chunk(conn: Connection, utility: str, fixed: Fixed, chunk: int, first: 
     ordered = sorted(found.parked, key=lambda one: (one.code, one.tariff, one.account, one.file, one.line, json.dumps(dict(one.values), sort_keys=True)))
     store.add_exceptions(conn, utility, fixed.run, chunk, [exception_row(one) for one in ordered])
     invoices = sum(draft.kind == "invoice" for draft in drafts)
+    contracts_done, documents_done = (quick.contracts, quick.documents) if quick is not None else (0, 0)
     return {
-        "contracts": found.considered,
+        "contracts": found.considered + contracts_done,
         "unchanged": found.batch.unchanged,
         "waiting": found.batch.waiting,
-        "invoices": invoices,
+        "invoices": invoices + documents_done,
         "differences": len(drafts) - invoices,
-        "accounts": len({draft.account for draft in drafts}),
+        "accounts": len({draft.account for draft in drafts}) + documents_done,
         "parked": len(ordered),
         "held": len(waiting),
     }

@@ -36,7 +36,7 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
     found = Rated()
     fit = []
     for one in terms:
-        wrong = _standing_problem(version, one)
+        wrong = standing_problem(version, one)
         if wrong is None:
             fit.append(one)
         else:
@@ -62,7 +62,7 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
     return found
 
 
-def _standing_problem(version: TariffVersion, terms: Terms) -> Problem | None:
+def standing_problem(version: TariffVersion, terms: Terms) -> Problem | None:
     """A fact of the contract that the version does not know, or measures: found here, so that one contract does not spoil a column."""
     inputs = {item.full_name: item for item in version.model.inputs}
     for name in terms.facts:

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
+
+from billing_service.store.binary import Rows, blocks, plain_values
 
 LOADER = "billing_loader"
 _CAN_LOAD = text("SELECT 1 FROM pg_roles WHERE rolname = :role AND pg_has_role(oid, 'MEMBER')")
@@ -32,6 +35,18 @@ def insert_columns(conn: Connection, table: Table, utility: str, columns: Mappin
         marks = ", ".join("?" * (len(columns) + 1))
         conn.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", found)  # noqa: S608  names of our own tables
     return len(found)
+
+
+def insert_rows(conn: Connection, table: Table, utility: str, rows: Rows) -> int:
+    """Insert rows of one utility given as Arrow columns, without a Python object a cell where the database can take them so; how many."""
+    mine = replace(rows, same={"utility": utility, **rows.same})
+    if conn.dialect.name == "postgresql":
+        copy_blocks(conn, table, mine.names, blocks(table, mine), binary=True)
+    elif rows.count:
+        names = ", ".join(f'"{name}"' for name in mine.names)
+        marks = ", ".join("?" * len(mine.names))
+        conn.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(zip(*plain_values(table, mine), strict=True)))  # noqa: S608  our own tables
+    return rows.count
 
 
 def copy_blocks(conn: Connection, table: Table, names: Sequence[str], blocks: Iterable[bytes | memoryview], *, binary: bool) -> None:

@@ -24,11 +24,14 @@ CHUNK = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """What a chunk of a run looks at: accounts from ``first`` to ``last``, both included (None: all), as the imports up to number ``imports`` left them."""
+    """What a chunk of a run looks at: accounts from ``first`` to ``last``, both included (None: all), as the imports up to number ``imports`` left them;
+    ``only``: none but these of them.
+    """
 
     first: str | None = None
     last: str | None = None
     imports: int | None = None
+    only: tuple[str, ...] | None = None
 
 
 EVERYBODY = Among()
@@ -42,10 +45,11 @@ def within(column: Any, among: Among) -> list[ColumnElement[bool]]:
     """The condition that an account is one of these."""
     if among.first is None or among.last is None:
         return []
-    return [column == among.first] if among.first == among.last else [column.between(among.first, among.last)]
+    mine: list[ColumnElement[bool]] = [column == among.first] if among.first == among.last else [column.between(among.first, among.last)]
+    return mine if among.only is None else [*mine, column.in_(among.only)]
 
 
-def _arrived(table: Any, among: Among) -> list[ColumnElement[bool]]:
+def arrived(table: Any, among: Among) -> list[ColumnElement[bool]]:
     return [] if among.imports is None else [table.c.import_id <= among.imports]
 
 
@@ -134,13 +138,13 @@ def owners(conn: Connection, utility: str, ids: Collection[str]) -> dict[str, tu
 
 def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among = EVERYBODY) -> list[Row[Any]]:
     """Every row of terms that touches [start, end); by account, contract and first day."""
-    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *_arrived(table, among)))
+    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
     return list(conn.execute(query.where(*within(contracts.c.account, among)).order_by(contracts.c.account, contracts.c.contract, contracts.c["from"])))
 
 
 def tariffs_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among = EVERYBODY) -> list[str]:
     """The tariffs of every row of terms that touches [start, end)."""
-    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *_arrived(table, among)))
+    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
     query = query.where(*within(contracts.c.account, among)).with_only_columns(contracts.c.tariff).distinct()
     return sorted(conn.execute(query).scalars())
 
@@ -148,7 +152,7 @@ def tariffs_of(conn: Connection, utility: str, start: date, end: date, known: da
 def usage_touching(conn: Connection, utility: str, start: date, end: date, among: Among = EVERYBODY) -> list[Row[Any]]:
     """Every record whose last day lies in [start, end), and those whose days could overlap with one of them."""
     table = usage_records.c
-    mine = [table.utility == utility, *within(table.account, among), *_arrived(usage_records, among)]
+    mine = [table.utility == utility, *within(table.account, among), *arrived(usage_records, among)]
     earliest = conn.execute(select(func.min(table.start)).where(*mine, table.end > start, table.end <= end)).scalar()
     if earliest is None:
         return []
@@ -160,13 +164,13 @@ def usage_before(conn: Connection, utility: str, day: date, measures: Collection
     """Every record of these measures that ended by ``day``: for tariffs that look at the previous reading."""
     table = usage_records.c
     query = select(usage_records).where(table.utility == utility, table.end <= day, table.measure.in_(sorted(measures)))
-    return list(conn.execute(query.where(*within(table.account, among), *_arrived(usage_records, among))))
+    return list(conn.execute(query.where(*within(table.account, among), *arrived(usage_records, among))))
 
 
 def usage_by_id(conn: Connection, utility: str, ids: Collection[str], among: Among = EVERYBODY) -> list[Row[Any]]:
     """Records by their ids, whatever their account."""
     table = usage_records.c
-    query = select(usage_records).where(table.utility == utility, *_arrived(usage_records, among))
+    query = select(usage_records).where(table.utility == utility, *arrived(usage_records, among))
     return [row for piece in chunks(sorted(ids)) for row in conn.execute(query.where(table.id.in_(piece)))]
 
 
@@ -174,7 +178,7 @@ def usage_replacing(conn: Connection, utility: str, among: Among = EVERYBODY) ->
     """Every record that corrects another, of any time. A correction is always of the account of what it corrects."""
     table = usage_records.c
     query = select(usage_records).where(table.utility == utility, table.replaces != "")
-    return list(conn.execute(query.where(*within(table.account, among), *_arrived(usage_records, among))))
+    return list(conn.execute(query.where(*within(table.account, among), *arrived(usage_records, among))))
 
 
 def count_accounts(conn: Connection, utility: str) -> int:

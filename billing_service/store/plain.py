@@ -1,0 +1,69 @@
+"""What the columnar part of a run reads, as Arrow columns, and what it writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+from sqlalchemy import Connection, and_, select, true
+
+from billing_service.store import revisions
+from billing_service.store.binary import Rows
+from billing_service.store.bulk import insert_rows
+from billing_service.store.columns import fetch
+from billing_service.store.documents import ISSUED, OPEN
+from billing_service.store.ledger import Among, arrived, within
+from billing_service.store.tables import billed, contracts, documents, lines, parts, reliefs, shares, usage_records
+
+_RECORD = ("id", "account", "point", "measure", "start", "end", "value", "unit", "quality", "replaces", "known", "below")
+
+
+def busy(conn: Connection, utility: str, start: date, end: date, among: Among) -> Iterable[Any]:
+    """Accounts with a claim, or a document that counts, for days of [start, end): the claims are read first (``chunk``)."""
+    claim, paper = billed.c, documents.c
+    query = select(claim.account).where(claim.utility == utility, claim.period_start < end, claim.period_end > start, *within(claim.account, among))
+    yield fetch(conn, query.distinct())["account"]
+    query = select(paper.account).where(paper.utility == utility, paper.period_start < end, paper.period_end > start, paper.state.in_((*OPEN, *ISSUED)))
+    yield fetch(conn, query.where(*within(paper.account, among)).distinct())["account"]
+
+
+def entitled(conn: Connection, utility: str, start: date, end: date, among: Among) -> Any:
+    """Accounts with any relief for days of [start, end), whatever became of it."""
+    mine = reliefs.c
+    query = select(mine.account).where(mine.utility == utility, mine["from"] < end, (mine.to.is_(None)) | (mine.to > start))
+    return fetch(conn, query.where(*within(mine.account, among)).distinct())["account"]
+
+
+def shared(conn: Connection, utility: str) -> pa.Table:
+    """Every point and account of a meter that is, or ever was, shared."""
+    return fetch(conn, select(shares.c.point, shares.c.account).where(shares.c.utility == utility).distinct())
+
+
+def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among) -> pa.Table:
+    """What ``ledger.contracts_of`` finds."""
+    mine = contracts.c
+    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
+    query = query.where(*within(mine.account, among))
+    return fetch(conn, query.with_only_columns(mine.account, mine.contract, mine["from"], mine.to, mine.tariff, mine.facts))
+
+
+def records_of(conn: Connection, utility: str, start: date, end: date, among: Among) -> pa.Table:
+    """Every record with a day in [start, end), or that ends in it."""
+    mine = usage_records.c
+    query = select(*(mine[name] for name in _RECORD)).where(mine.utility == utility, mine.end > start, mine.start < end)
+    return fetch(conn, query.where(*within(mine.account, among), *arrived(usage_records, among)))
+
+
+def corrections_of(conn: Connection, utility: str, among: Among) -> pa.Table:
+    """Every record that replaces another, of any time: its account and what it replaces."""
+    mine = usage_records.c
+    query = select(mine.account, mine.replaces).where(mine.utility == utility, mine.replaces != "")
+    return fetch(conn, query.where(*within(mine.account, among), *arrived(usage_records, among)))
+
+
+def add(conn: Connection, utility: str, rows: tuple[Rows, Rows, Rows, Rows]) -> None:
+    """Store documents, parts, lines and claims."""
+    for table, found in zip((documents, parts, lines, billed), rows, strict=True):
+        insert_rows(conn, table, utility, found)
