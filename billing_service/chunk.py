@@ -11,12 +11,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from billing_service import contracts, holds, plain, rating
+from billing_service import contracts, holds, plain, rating, shared
 from billing_service.billing import Batch, bill
 from billing_service.fixed import Fixed
 from billing_service.measured import measures
 from billing_service.problems import problem
-from billing_service.records import gather
+from billing_service.records import gather, meters
 from billing_service.staged import SETTLED, reads_issued
 from billing_service.store import documents, entitlements, ledger
 from billing_service.store import holds as held
@@ -106,8 +106,7 @@ def rate_chunk(conn: Connection, utility: str, fixed: Fixed, among: ledger.Among
         loaded, terms = scope.due(loaded, terms, period)
         terms, overlapping = contracts.without_overlap(terms, claimed, period)
         parked += overlapping
-    records = _records(conn, utility, fixed, among, loaded, terms)
-    terms, sharing = contracts.without_shared(terms, records, entitlements.shares_of(conn, utility, *period, known))
+    records, terms, sharing = _shared(conn, utility, fixed, among, _records(conn, utility, fixed, among, loaded, terms), terms)
     parked += sharing
     by_tariff: dict[str, list[Terms]] = {}
     for one in terms:
@@ -142,6 +141,19 @@ def _records(conn: Connection, utility: str, fixed: Fixed, among: ledger.Among, 
     if any(reads_issued(version) for version in loaded.values()):
         records = replace(records, settled=_settled(conn, utility, fixed.period, {one.account for one in terms if reads_issued(loaded[one.tariff])}))
     return records
+
+
+def _shared(
+    conn: Connection, utility: str, fixed: Fixed, among: ledger.Among, records: Records, terms: list[Terms]
+) -> tuple[Records, list[Terms], list[Parked]]:
+    """The records with shared meters divided; the contracts that can be billed by them, and those that wait for one that cannot be divided."""
+    points = {point for point in records.table["point"].to_pylist() if point}
+    found = meters(conn, utility, fixed.period, fixed.known, fixed.as_of, among, points)
+    if found is None:
+        return records, terms, []
+    divided = shared.divide(found, fixed.loaded, fixed.period, fixed.known)
+    terms, parked = shared.without_waiting(terms, divided.waiting, fixed.loaded, found)
+    return shared.with_parts(records, found, divided), terms, parked
 
 
 def _settled(conn: Connection, utility: str, period: Period, accounts: Collection[str]) -> dict[str, list[UsageRecord]]:

@@ -83,21 +83,6 @@ def without_overlap(terms: Sequence[Terms], claimed: Iterable[Any], period: Peri
     return good, parked
 
 
-def without_shared(terms: Sequence[Terms], records: Records, shares: Iterable[Any]) -> tuple[list[Terms], list[Parked]]:
-    """Leave out contracts of accounts that share a meter in the period, or whose record is of a shared one: nobody is billed for another's use."""
-    sharing: dict[str, str] = {}
-    points: set[str] = set()
-    for row in shares:
-        sharing.setdefault(row.account, row.point)
-        points.add(row.point)
-    if points:
-        for account, point in zip(records.table["account"].to_pylist(), records.table["point"].to_pylist(), strict=True):
-            if point in points:
-                sharing.setdefault(str(account), str(point))
-    wait = [park(one, problem("meter-shared", point=sharing[one.account])) for one in terms if one.account in sharing]
-    return [one for one in terms if one.account not in sharing], wait
-
-
 def unread(records: Records, terms: Sequence[Terms], parked: Iterable[Parked], measures: Mapping[str, frozenset[str]], period: Period) -> list[Parked]:
     """Records of the period that no contract reads: an account without one, or a measure none of its tariffs knows.
 

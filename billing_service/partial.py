@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing_service.billing import Part
-from billing_service.staged import by_account, given_facts, kept_facts, part_of, place_of
+from billing_service.staged import by_account, divisions, given_facts, kept_facts, part_of, place_of
 from billing_service.terms import Parked, Period, Records, Terms, park
 from tariffs import FactsError, Rating, TariffVersion
 from tariffs import model as m
@@ -37,7 +37,7 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
             continue
         rating, piece = _public(found.parts[0]), found.pieces[0]
         assert piece is not None, "less than the whole period"
-        cut = {_CUT: _cut_text(piece, one.days)}
+        cut = {_CUT: _cut_text(piece, one.days), **divisions(version, one.account, records)}
         parts.append(part_of(version, one, json.dumps(kept_facts(rating) | cut, sort_keys=True, ensure_ascii=False), rating))
     return parts, parked
 

@@ -98,7 +98,7 @@ def _rate_rows(version: TariffVersion, rows: list[tuple[Terms, dict[str, str]]],
         if not lines:  # only workings apply: the tariff answers a quantity here, and nobody's bill is nothing by accident
             found.parked.append(park(terms, problems.problem("nothing-billed", tariff=version.id)))
             continue
-        found.parts.append(_part(version, terms, facts, lines))
+        found.parts.append(_part(version, terms, {**facts, **staged.divisions(version, terms.account, records)}, lines))
 
 
 def _pattern(version: TariffVersion, charge: Charge) -> Callable[[Decimal], Line]:
@@ -107,7 +107,7 @@ def _pattern(version: TariffVersion, charge: Charge) -> Callable[[Decimal], Line
     return lambda amount: Line(tariff, digest, name, kind, label, clause, amount)
 
 
-def _part(version: TariffVersion, terms: Terms, facts: Mapping[str, str], lines: tuple[Line, ...]) -> Part:
+def _part(version: TariffVersion, terms: Terms, facts: Mapping[str, Any], lines: tuple[Line, ...]) -> Part:
     text = json.dumps(facts, sort_keys=True, ensure_ascii=False)
     return Part(terms.account, version.id, terms.contract, version.digest, version.currency, version.model.direction, text, lines)
 

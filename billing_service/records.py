@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from billing_service.store import ledger
+from billing_service.store import entitlements, ledger
 from billing_service.store.connect import Connection
-from billing_service.terms import Period, Records
+from billing_service.terms import Meters, Period, Records
 from tariffs import TariffVersion
 from tariffs.gather import measured
 from tariffs.money import show
@@ -30,7 +31,30 @@ def gather(conn: Connection, utility: str, period: Period, loaded: Iterable[Tari
     if previous:
         found |= {row.id: row for row in ledger.usage_before(conn, utility, start, previous, among)}
     _with_corrections(conn, utility, found, among)
-    rows = sorted(found.values(), key=lambda row: (row.account, row.measure, row.start, row.end, row.id))
+    return _in_columns(found.values())
+
+
+def meters(conn: Connection, utility: str, period: Period, known: date | None, as_of: datetime, among: ledger.Among, points: Collection[str]) -> Meters | None:
+    """The shared meters that a chunk's accounts, or the ``points`` of their records, have to do with; None: no meter is shared.
+
+    Shares are those recorded by ``as_of``, the run's clock; of the chunk's accounts all, also those with nothing else in it.
+    """
+    (start, end), arrived = period, ledger.Among(imports=among.imports)
+    mine = entitlements.shares_among(conn, utility, end, known, as_of, ledger.Among(among.first, among.last))
+    shares = entitlements.shares_at(conn, utility, {*points, *(row.point for row in mine)}, end, known, as_of)
+    if not shares:
+        return None
+    found = {row.id: row for row in ledger.usage_at(conn, utility, {row.point for row in shares}, start, end, arrived)}
+    while more := {row.id: row for row in ledger.usage_linked(conn, utility, found.values(), arrived) if row.id not in found}:
+        found |= more
+    tariffs: dict[str, list[str]] = {}
+    for account, tariff in ledger.tariffs_by_account(conn, utility, {row.account for row in shares}, start, end, known, arrived):
+        tariffs.setdefault(account, []).append(tariff)
+    return Meters(shares, _in_columns(found.values()), tariffs, frozenset(row.account for row in mine))
+
+
+def _in_columns(found: Iterable[Any]) -> Records:
+    rows = sorted(found, key=lambda row: (row.account, row.measure, row.start, row.end, row.id))
     columns: dict[str, Any] = {name: pa.array([getattr(row, name) for row in rows], pa.string()) for name in _TEXTS}
     columns |= {name: pa.array([getattr(row, name) for row in rows], pa.date32()) for name in _DAYS}
     columns["value"] = pa.array([show(row.value) for row in rows], pa.string())

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_service.billing import Line, Part
-from billing_service.measured import record_of
+from billing_service.measured import measures, record_of
 from billing_service.problems import refused
 from billing_service.terms import Parked, Period, Records, Terms, park
 from tariffs import FactsError, Rating, TariffVersion, UsageRecord
@@ -27,6 +27,8 @@ from tariffs.report import as_json
 
 #: The measure that stands for what was issued to an account; the store gives its records, nobody imports them.
 SETTLED = "settled"
+#: Where it is kept, beside the facts, how the records of shared meters were divided; no input bears such a name.
+DIVIDED = "shared-meters"
 _PLACED = re.compile(r"stage\[(\d{4}-\d{2}-\d{2})\]\.(.+)")
 
 
@@ -49,7 +51,14 @@ def kept_facts(rating: Rating) -> dict[str, Any]:
 
 def given_facts(kept: Mapping[str, Any]) -> dict[str, Any]:
     """The stored facts as ``explain`` takes them."""
-    return {name: Filled(Decimal(value["value"]), value["filled"]) if isinstance(value, dict) else value for name, value in kept.items()}
+    facts = {name: value for name, value in kept.items() if name != DIVIDED}
+    return {name: Filled(Decimal(value["value"]), value["filled"]) if isinstance(value, dict) else value for name, value in facts.items()}
+
+
+def divisions(version: TariffVersion, account: str, records: Records) -> dict[str, Any]:
+    """What is kept beside an account's facts where they come from shared meters; nothing where none do."""
+    own = [one for one in records.divided.get(account, ()) if one["measure"] in measures(version)]
+    return {DIVIDED: own} if own else {}
 
 
 def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> tuple[list[Part], list[Parked]]:
@@ -65,7 +74,7 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
         except FactsError as error:
             wrong = tuple(error.problems)
         parked += [park(one, problem, place_of(own[one.account], problem, records)) for problem in wrong]
-    given = [json.dumps(kept_facts(rating), sort_keys=True, ensure_ascii=False) for _, rating in rated]
+    given = [json.dumps(kept_facts(rating) | divisions(version, one.account, records), sort_keys=True, ensure_ascii=False) for one, rating in rated]
     _compare(version, [(as_json(rating)["facts"], one, rating) for one, rating in rated], period)
     return [part_of(version, one, facts, rating) for facts, (one, rating) in zip(given, rated, strict=True)], parked
 

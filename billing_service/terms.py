@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
@@ -45,12 +46,26 @@ class Parked:
 @dataclass(frozen=True, slots=True)
 class Records:
     """The period's usage records as columns for the library, and where each was read from; ``settled`` is what was issued
-    to an account within the period, as records.
+    to an account within the period, as records; ``divided`` how an account's records of shared meters came about (``shared``).
     """
 
     table: pa.Table
     places: Mapping[str, tuple[str, int]]
     settled: Mapping[str, Sequence[UsageRecord]] = field(default_factory=dict)
+    divided: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Meters:
+    """The shared meters that some accounts have to do with. ``shares``: every sharer of each, in the order of point and account;
+    ``records``: all that was sent for them, whoever's account it names; ``tariffs``: those of every sharer in the period;
+    ``sharers``: which of them the accounts are.
+    """
+
+    shares: Sequence[Any]
+    records: Records
+    tariffs: Mapping[str, Sequence[str]]
+    sharers: frozenset[str]
 
 
 def park(terms: Terms, wrong: Problem, place: tuple[str, int] | None = None) -> Parked:

@@ -6,10 +6,10 @@ from collections.abc import Collection
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from billing_service.store import revisions
-from billing_service.store.ledger import Among, within
+from billing_service.store.ledger import Among, chunks, within
 from billing_service.store.tables import reliefs, shares
 
 
@@ -42,10 +42,22 @@ def add_share(conn: Connection, utility: str, **values: Any) -> int:
     return revisions.add(conn, shares, utility, values)
 
 
-def shares_of(conn: Connection, utility: str, start: date, end: date, known: date | None) -> list[Row[Any]]:
-    """Who shares which meter on some day of [start, end), as known on ``known``, by point, account and first day."""
-    query = revisions.standing(shares, utility, start, end, known)
-    return list(conn.execute(query.order_by(shares.c.point, shares.c.account, shares.c["from"])))
+def shares_among(conn: Connection, utility: str, end: date, known: date | None, by: datetime, among: Among) -> list[Row[Any]]:
+    """What a chunk's accounts have of any meter, on some day before ``end``."""
+    return _shares(conn, utility, end, known, by, *within(shares.c.account, among))
+
+
+def shares_at(conn: Connection, utility: str, points: Collection[str], end: date, known: date | None, by: datetime) -> list[Row[Any]]:
+    """Everybody who has a share of one of these meters on some day before ``end``, in the order of point, account and first day."""
+    if conn.execute(select(shares.c.point).where(shares.c.utility == utility).limit(1)).first() is None:
+        return []
+    found = [row for piece in chunks(sorted(points)) for row in _shares(conn, utility, end, known, by, shares.c.point.in_(piece))]
+    return sorted(found, key=lambda row: (row.point, row.account, row._mapping["from"]))
+
+
+def _shares(conn: Connection, utility: str, end: date, known: date | None, by: datetime, *where: ColumnElement[bool]) -> list[Row[Any]]:
+    query = revisions.standing(shares, utility, date.min, end, known, lambda table: table.c.recorded_at <= by)
+    return list(conn.execute(query.where(*where)))
 
 
 def shares_between(conn: Connection, utility: str, point: str, account: str) -> list[Row[Any]]:

@@ -149,10 +149,37 @@ def tariffs_of(conn: Connection, utility: str, start: date, end: date, known: da
     return sorted(conn.execute(query).scalars())
 
 
+def tariffs_by_account(
+    conn: Connection, utility: str, names: Collection[str], start: date, end: date, known: date | None, among: Among = EVERYBODY
+) -> list[tuple[str, str]]:
+    """The tariffs of these accounts' terms that touch [start, end), by account and tariff."""
+    mine = contracts.c
+    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
+    query = query.with_only_columns(mine.account, mine.tariff).distinct()
+    return sorted((row.account, row.tariff) for piece in chunks(sorted(names)) for row in conn.execute(query.where(mine.account.in_(piece))))
+
+
 def usage_touching(conn: Connection, utility: str, start: date, end: date, among: Among = EVERYBODY) -> list[Row[Any]]:
     """Every record whose last day lies in [start, end), and those whose days could overlap with one of them."""
+    return _touching(conn, [usage_records.c.utility == utility, *within(usage_records.c.account, among), *arrived(usage_records, among)], start, end)
+
+
+def usage_at(conn: Connection, utility: str, points: Collection[str], start: date, end: date, among: Among = EVERYBODY) -> list[Row[Any]]:
+    """The same for these points, whatever the account."""
+    mine = [usage_records.c.utility == utility, *arrived(usage_records, among)]
+    return [row for piece in chunks(sorted(points)) for row in _touching(conn, [*mine, usage_records.c.point.in_(piece)], start, end)]
+
+
+def usage_linked(conn: Connection, utility: str, found: Iterable[Row[Any]], among: Among = EVERYBODY) -> list[Row[Any]]:
+    """What these records correct, and what corrects them."""
+    rows = list(found)
+    query = select(usage_records).where(usage_records.c.utility == utility, *arrived(usage_records, among))
+    newer = [row for piece in chunks(sorted(row.id for row in rows)) for row in conn.execute(query.where(usage_records.c.replaces.in_(piece)))]
+    return [*newer, *usage_by_id(conn, utility, {row.replaces for row in rows if row.replaces}, among)]
+
+
+def _touching(conn: Connection, mine: list[ColumnElement[bool]], start: date, end: date) -> list[Row[Any]]:
     table = usage_records.c
-    mine = [table.utility == utility, *within(table.account, among), *arrived(usage_records, among)]
     earliest = conn.execute(select(func.min(table.start)).where(*mine, table.end > start, table.end <= end)).scalar()
     if earliest is None:
         return []

@@ -183,6 +183,7 @@ usage_records = Table(
     Index(None, "utility", "end"),
     Index(None, "utility", "replaces"),
     Index("ix_usage_records_account", "utility", "account", "end"),
+    Index("ix_usage_records_point", "utility", "point", "end"),
 )
 
 # ``as_of`` is the run's own clock; ``known`` the day up to which it knows (empty: all that had arrived); ``options`` what else

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
 from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
 
-from billing_service import entitled
-from billing_service.settings import Settings
-from billing_service.store import connect
 from tests.billing.conftest import OWN_RULES, Office
 
 pytestmark = pytest.mark.both_databases
@@ -111,14 +107,3 @@ def test_a_version_that_came_since_the_last_run_is_not_passed_over(street: Offic
     told = [(one["account"], one["code"]) for one in street.exceptions(run["id"]) if one["tariff"] == "own/monthly"]
     assert told == [("A", "version-ends-inside"), ("E", "version-ends-inside")]
     assert "E" not in {row["account"] for row in street.rows("documents") if str(row["period_start"]) == "2026-10-01"}
-
-
-def test_a_shared_meter_is_not_billed_to_one_of_those_who_share_it(street: Office) -> None:
-    street.receives(usage="US,C,M9,water,2026-10-01,2026-11-01,5,m3,actual,,\n")
-    with street.opened() as engine, connect.writing(engine, "main") as conn:
-        for account in ("B", "D"):
-            about = {"point": "M9", "account": account, "from": date(2026, 1, 1), "to": None, "parts": D(1), "contract": "", "known": None}
-            entitled.share(conn, Settings(user="li"), about, datetime(2026, 10, 1, tzinfo=UTC))
-    run = street.runs()
-    assert {one["account"] for one in street.exceptions(run["id"]) if one["code"] == "meter-shared"} == {"B", "C", "D"}
-    assert run["invoices"] == 1
