@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_service.billing import Draft
+from billing_service.cliff import crossed
 from billing_service.fixed import Fixed
 from billing_service.problems import Refused, problem, refused, sentence
 from billing_service.settings import Settings
@@ -30,7 +31,7 @@ from tariffs.gather import measured
 from tariffs.money import EXACT, read_number, show
 
 #: Every rule, and whether it takes a number.
-RULES: Mapping[str, bool] = {"first": False, "times": True, "zero": False, "estimated": False, "over": True, "relief-expired": False}
+RULES: Mapping[str, bool] = {"first": False, "times": True, "zero": False, "estimated": False, "over": True, "relief-expired": False, "cliff": False}
 
 
 def spoken(conn: Connection, utility: str, fixed: Fixed, among: Among, drafts: Sequence[Draft], records: Records) -> list[dict[str, str]]:
@@ -39,6 +40,7 @@ def spoken(conn: Connection, utility: str, fixed: Fixed, among: Among, drafts: S
     before = store.before(conn, utility, start, among) if {"first", "times"} & rules.keys() else {}
     estimated = _estimated(records, fixed.period) if "estimated" in rules else frozenset()
     ended = _ended(conn, utility, fixed, among) if "relief-expired" in rules else {}
+    last = store.last_facts(conn, utility, start, among) if "cliff" in rules else {}
     found = []
     for draft in drafts:
         wrong: list[tuple[str, Problem]] = []
@@ -46,6 +48,7 @@ def spoken(conn: Connection, utility: str, fixed: Fixed, among: Among, drafts: S
             wrong += _against_last(draft, before, rules)
             if "zero" in rules and _uses_nothing(draft, fixed.loaded):
                 wrong.append(("zero", problem("hold-zero")))
+            wrong += [("cliff", one) for one in _over_cliffs(draft, last, fixed)]
             if draft.account in estimated:
                 wrong.append(("estimated", problem("hold-estimated")))
             if draft.account in ended:
@@ -73,6 +76,16 @@ def _uses_nothing(draft: Draft, loaded: Mapping[str, TariffVersion]) -> bool:
         names = [item.full_name for item in measured(loaded[part.tariff].model)]
         values += [read_number(facts[name]) for name in names if isinstance(facts.get(name), str)]
     return bool(values) and not any(values)
+
+
+def _over_cliffs(draft: Draft, last: Mapping[tuple[str, str], str], fixed: Fixed) -> list[Problem]:
+    """The first cliff that was crossed since the last bill; one row a rule is what the store keeps."""
+    for part in draft.parts:
+        before = last.get((part.account, part.tariff))
+        found = crossed(fixed.loaded[part.tariff], json.loads(part.facts), json.loads(before), fixed.period) if before else None
+        if found is not None:
+            return [found]
+    return []
 
 
 def _estimated(records: Records, period: Period) -> frozenset[str]:

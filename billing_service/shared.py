@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from billing_service.measured import measures, record_of
-from billing_service.problems import Refused, problem, refused
+from billing_service.problems import Refused, refused
 from billing_service.store.tables import USAGE_PLACES
 from billing_service.store.types import scale
 from billing_service.terms import Meters, Parked, Period, Records, Terms, park

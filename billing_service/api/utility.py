@@ -21,7 +21,7 @@ router = APIRouter()
 
 class UtilityRequest(Wire):
     name: str = Field(min_length=1, max_length=naming.LONGEST, description="as documents bear it")
-    holds: list[str] = Field(max_length=20, description="rules from now on: first, times=3, zero, estimated, over=10000, relief-expired; empty: none waits")
+    holds: list[str] = Field(max_length=20, description="rules: first, times=3, zero, estimated, over=10000, relief-expired, cliff; empty: none waits")
 
 
 class Utility(Wire):

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
 
 from billing_service.store.documents import CREDIT, ISSUED
 from billing_service.store.ledger import Among, within
-from billing_service.store.tables import accounts, documents, holds, lines
+from billing_service.store.tables import accounts, documents, holds, lines, parts
 
 
 def add(conn: Connection, utility: str, run: str, found: Iterable[Mapping[str, Any]]) -> None:
@@ -74,3 +74,12 @@ def before(conn: Connection, utility: str, start: date, among: Among) -> dict[tu
     for row in conn.execute(query.group_by(mine.account, mine.direction, mine.period_start).order_by(mine.period_start)):
         found[row.account, row.direction] = (row.period_start, row.total)  # the latest comes last
     return found
+
+
+def last_facts(conn: Connection, utility: str, start: date, among: Among) -> dict[tuple[str, str], str]:
+    """The facts, as JSON, by which each account was last billed for the period that ended on ``start``, by account and tariff; corrections stand."""
+    mine = documents.c
+    joined = parts.join(documents, (parts.c.utility == mine.utility) & (parts.c.document == mine.id))
+    query = select(mine.account, parts.c.tariff, parts.c.facts).select_from(joined).where(mine.utility == utility, mine.period_end == start)
+    query = query.where(mine.state.in_(ISSUED), mine.kind != CREDIT, *within(mine.account, among)).order_by(mine.issued_at, mine.id)
+    return {(row.account, row.tariff): row.facts for row in conn.execute(query)}

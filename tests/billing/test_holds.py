@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.billing.conftest import Office
+from tests.billing.conftest import ROOT, Office
 
 pytestmark = pytest.mark.both_databases
 
@@ -46,3 +46,29 @@ def test_a_first_bill_is_held_and_the_next_month_is_not(city: Office) -> None:
     city.receives(usage="V1,A1,M1,water,2026-11-01,2026-12-01,200,m3,actual,,\nV3,A3,M3,water,2026-11-01,2026-12-01,100,m3,actual,,\n")
     city.does("run", "--period", "2026-11", by="li")
     assert [(one["account"], one["rule"]) for one in city.does("review", by="wang")["holds"]] == [("A1", "times")]
+
+
+def test_a_cliff_crossed_since_the_last_bill_is_held(office: Office) -> None:
+    """Beijing: up to half the quota all is 200 a tonne, one kilogram more and all is 300."""
+    office.receives(
+        accounts="".join(f"{one},{one},canteen,,\n" for one in "ABCDE"),
+        contracts="".join(f"C{one},{one},cn/beijing/kitchen-waste,2026-01-01,,payer=quota_unit;quota=10\n" for one in "ABCDE"),
+        usage="".join(
+            f"U{one},{one},,weight,2026-10-01,2026-11-01,{weight},t,actual,,\n" for one, weight in zip("ABCDE", (5, "4.9", 6, "5.001", 3), strict=True)
+        ),
+    )
+    office.does("hold", "cliff", by="wang")
+    assert office.runs("--rules", ROOT / "rules")["held"] == 0  # nothing was billed before
+    office.issues()
+    correction = "UA2,A,,weight,2026-10-01,2026-11-01,5.001,t,actual,UA,\n"
+    assert office.receives(corrections=correction).code == 0
+    assert office.runs("--rules", ROOT / "rules")["held"] == 0  # a difference is no bill of a new month
+    office.issues()
+    weights = zip("ABCDE", (7, 5, 12, 3, "11"), strict=True)
+    office.receives(usage="".join(f"V{one},{one},,weight,2026-11-01,2026-12-01,{weight},t,actual,,\n" for one, weight in weights))
+    office.does("run", "--period", "2026-11", "--rules", ROOT / "rules", by="li")
+    holds = office.does("review", by="wang")["holds"]
+    # A was over it already, as corrected; B reaches it and no more; C crosses only the quota, where the price changes and the total does not jump; D fell below.
+    assert [(one["account"], one["rule"]) for one in holds] == [("E", "cliff")]
+    assert "from 3 to 11 t" in holds[0]["reason"]
+    assert "5 t cost 1000.00 CNY, 5.001 t cost 1500.30" in holds[0]["reason"]
