@@ -184,7 +184,7 @@ def _frame(name: str, number: str, day: date, utility: str, locale: str) -> Laid
 
 
 def notices(paper: Paper, locale: str) -> Iterator[str]:
-    """What must not be overlooked: not issued, not law, only a difference."""
+    """What must not be overlooked: not issued, not law, only a difference, part of a shared meter."""
     if paper.state in {"draft", "cancelled", "zero"}:
         yield text(f"paper.notice.{paper.state}", locale)
     for status in dict.fromkeys(version.status for version in paper.versions.values()):
@@ -192,6 +192,9 @@ def notices(paper: Paper, locale: str) -> Iterator[str]:
             yield say(f"report.status.{status}", locale)
     if paper.kind == "difference":
         yield text("paper.notice.difference", locale)
+    for one in paper.divided:
+        last = date.fromisoformat(one["end"]) - timedelta(days=1)
+        yield text("paper.notice.shared-meter", locale, **one, last=last)
 
 
 def _group(paper: Paper, tariff: str, entries: list[Entry], locale: str) -> Laid:

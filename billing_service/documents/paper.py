@@ -15,6 +15,7 @@ from billing_service.billing import Line, series_of
 from billing_service.documents.invoice import kept_versions
 from billing_service.partial import explained
 from billing_service.settings import Settings
+from billing_service.staged import DIVIDED
 from billing_service.store import credit_notes, documents, papers, utilities
 from billing_service.store.connect import Connection, Row
 from tariffs import Rating, TariffVersion
@@ -39,7 +40,7 @@ class Paper:
 
     ``issued`` is a local date, None before issue; ``period`` is half-open; ``corrects`` numbers what a difference or a credit note
     stands beside, ``reason`` is a credit note's; ``versions`` by digest; ``ratings`` by tariff, the whole computation also where
-    the document is a difference.
+    the document is a difference; ``divided`` how shared meters it was billed by came to their parts (``shared``), each once.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Paper:
     versions: Mapping[str, TariffVersion]
     ratings: Mapping[str, Rating]
     reason: str = ""
+    divided: tuple[Mapping[str, str], ...] = ()
 
     @property
     def file_name(self) -> str:
@@ -94,6 +96,8 @@ def _by_document(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
 
 def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[Any]]) -> Paper:
     period = (row.period_start, row.period_end)
+    given = {part.tariff: json.loads(part.facts) for part in parts}
+    divided = {json.dumps(one, sort_keys=True): one for facts in given.values() for one in facts.get(DIVIDED, ())}
     kept = kept_versions(conn, settings.utility, {one.digest for one in (*lines, *parts)})
     return Paper(
         id=row.id,
@@ -116,7 +120,8 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
         reason=row.reason,
         entries=tuple(entry_of(one) for one in lines),
         versions=kept,
-        ratings={part.tariff: explained(kept[part.digest], json.loads(part.facts), period) for part in parts},
+        ratings={part.tariff: explained(kept[part.digest], given[part.tariff], period) for part in parts},
+        divided=tuple(divided.values()),
     )
 
 

@@ -67,6 +67,9 @@ def test_parts_are_the_whole_and_a_bill_says_what_was_divided(office: Office) ->
         {"point": "M", "measure": "water", "start": "2026-10-01", "end": "2026-11-01", "total": "100", "unit": "m3", "parts": "1", "of": "3", "part": "33"}
     ]
     assert office.runs()["unchanged"] == 3
+    number = next(row["number"] for row in office.rows("documents") if row["account"] == "B")
+    assert "It measured 100 m3 from 2026-10-01 to 2026-10-31; 1 of 3 parts of it are 33 m3." in office.says("explain", number, "--locale", "en").out
+    assert "共计量100 m3；按3份中的1份分摊，计33 m3" in office.says("explain", number, "--locale", "zh").out
 
 
 def test_chunks_of_one_come_to_the_same(make_office: Callable[[str], Office]) -> None:
