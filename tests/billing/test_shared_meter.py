@@ -75,8 +75,10 @@ def test_parts_are_the_whole_and_a_bill_says_what_was_divided(office: Office) ->
 def test_chunks_of_one_come_to_the_same(make_office: Callable[[str], Office]) -> None:
     """Also where a sharer cannot be billed, and where one has no contract: its part is listed, and is nobody else's."""
     found = []
-    for name, size in (("one", 1), ("two", 2), ("all", 2000)):
+    for name, size in (("one", 1), ("two", 2), ("all", 2000), ("held", 2000)):
         office = house(make_office(name), "ABCD")
+        if name == "held":
+            office.does("hold", "over=1000000", by="wang")  # nobody is billed as columns
         shares(office, "M", ("A", "2.5"), ("B", 1), ("C", 1), ("D", 1), ("H", 1))
         office.receives(
             usage=record("U", "H", "M", 101) + record("X", "D", "", 999999) + record("V", "B", "M2", 5),
@@ -89,3 +91,118 @@ def test_chunks_of_one_come_to_the_same(make_office: Callable[[str], Office]) ->
         lines = [(row["document"], row["charge"], str(row["amount"])) for row in office.rows("lines")]
         found.append(hashlib.sha256(json.dumps(sorted(lines)).encode()).hexdigest())
     assert len(set(found)) == 1
+
+
+def test_a_late_total_and_late_shares_are_differences_that_add_up(office: Office) -> None:
+    house(office)
+    shares(office, "M", ("A", 1), ("B", 1), ("C", 1))
+    office.receives(usage=record("U", "H", "M", 100))
+    office.runs()
+    office.issues()
+    office.receives(corrections="U2,H,M,water,2026-10-01,2026-11-01,77,m3,actual,U,2026-11-20\n")
+    assert office.does("run", "--period", "2026-10", "--known", "2026-11-10", by="li")["differences"] == 0
+    office.runs()
+    office.issues()
+    differences = [line for line in office.lines() if line[1] == "difference"]
+    assert [(line[0], line[-1]) for line in differences] == [("A", D(-16)), ("B", D(-14)), ("C", D(-16))]  # 34, 33, 33 become 26, 26, 25; 2 a m3
+    assert sum(line[-1] for line in differences) == (77 - 100) * 2
+    shares(office, "M", ("C", 2), known="2026-11-25")
+    office.runs()
+    office.issues()
+    assert used_by_number(office)[-3:] == [("A", "19"), ("B", "19"), ("C", "39")]
+    assert sum(line[-1] for line in office.lines() if line[1] == "difference") == (77 - 100) * 2
+    assert office.does("verify", "--all")["problems"] == []
+    assert office.does("run", "--period", "2026-10", "--known", "2026-11-21", by="li")["differences"] == 3  # as known then: 26, 26, 25 again
+
+
+def used_by_number(office: Office) -> list[tuple[str, str]]:
+    """Account and water of every issued part, in the order of numbers of differences after invoices."""
+    rows = {row["id"]: row for row in office.rows("documents") if row["number"]}
+    found = [(rows[row["document"]], json.loads(row["facts"])["water"]) for row in office.rows("parts") if row["document"] in rows]
+    return [(row["account"], water) for row, water in sorted(found, key=lambda one: (one[0]["kind"] == "difference", one[0]["number"]))]
+
+
+DAYS_APART = [
+    ("a reading on the day", record("U1", "H", "M", 30, end="2026-10-11") + record("U2", "H", "M", 31, start="2026-10-11"), ""),
+    ("a reading across it", record("U1", "H", "M", 61), "meter-shares-change"),
+]
+
+
+@pytest.mark.parametrize(("said", "usage", "problem"), DAYS_APART, ids=[one[0] for one in DAYS_APART])
+def test_who_comes_in_the_middle_needs_a_reading_of_that_day(office: Office, said: str, usage: str, problem: str) -> None:
+    """A has the meter alone until B and C come on the 11th: the 31 after it are 11, 10 and 10."""
+    house(office)
+    shares(office, "M", ("A", 1))
+    shares(office, "M", ("B", 1), ("C", 1), start="2026-10-11")
+    office.receives(usage=usage)
+    run = office.runs()
+    if problem:
+        assert told(office, run["id"]) == [(account, problem) for account in "ABC"] + [("H", "usage-without-contract")], said
+        assert run["invoices"] == 0
+    else:
+        assert used(office) == {"A": "41", "B": "10", "C": "10"}
+        kept = next(json.loads(row["facts"])["shared-meters"] for row in office.rows("parts") if row["contract"] == "CA")
+        assert [(one["total"], one["parts"], one["of"], one["part"]) for one in kept] == [("30", "1", "1", "30"), ("31", "1", "3", "11")]
+
+
+def test_a_contract_of_some_days_takes_the_part_of_its_days(office: Office) -> None:
+    """A moves out and B moves in on the 11th, with a reading; C stays. The quota of each is that of its days."""
+    office.receives(
+        accounts="A,a,household,,\nB,b,household,,\nC,c,household,,\nH,h,house,,\n",
+        contracts="CA,A,test/monthly-use,2026-01-01,2026-10-11,quota=31\nCB,B,test/monthly-use,2026-10-11,,quota=31\nCC,C,test/monthly-use,2026-01-01,,quota=31\n",
+        usage=record("U1", "H", "M", 30, end="2026-10-11") + record("U2", "H", "M", 31, start="2026-10-11"),
+    )
+    shares(office, "M", ("A", 1), end="2026-10-11")
+    shares(office, "M", ("B", 1), start="2026-10-11")
+    shares(office, "M", ("C", 1))
+    assert office.runs()["parked"] == 0
+    assert used(office) == {"A": "15", "B": "16", "C": "30"}
+    office.issues()
+    assert office.does("verify", "--all")["problems"] == []
+
+
+def test_all_records_of_the_point_count_whoever_they_were_sent_for(office: Office) -> None:
+    """The meter was replaced on the 11th; the new one's record was sent for A, then moved here from a point it was never at."""
+    house(office)
+    shares(office, "M", ("A", 1), ("B", 1))
+    usage = record("U1", "H", "M", "10", end="2026-10-11") + record("U2", "A", "N", 21, start="2026-10-11") + record("W", "C", "", 7)
+    office.receives(usage=usage, corrections="U3,A,M,water,2026-10-11,2026-11-01,21,m3,actual,U2,\n")
+    assert office.runs()["parked"] == 0
+    assert used(office) == {"A": "16", "B": "15", "C": "7"}
+    office.issues()
+    office.receives(corrections="U4,A,N,water,2026-10-11,2026-11-01,21,m3,actual,U3,\n")  # it was there after all
+    office.runs()
+    office.issues()
+    assert used_by_number(office)[-2:] == [("A", "26"), ("B", "5")]
+    office.receives(usage=record("U5", "C", "M", 1, start="2026-10-05"))
+    assert told(office, office.runs()["id"])[:2] == [("A", "records-overlap"), ("B", "records-overlap")]
+
+
+def test_a_meter_that_cannot_be_divided_holds_back_those_it_would_bill_and_nobody_else(office: Office) -> None:
+    house(office, "ABCDEFGIJ")
+    shares(office, "M1", ("A", 1), ("B", 1))
+    shares(office, "M1", ("A", 2), start="2026-03-01")
+    shares(office, "M2", ("C", 1), ("D", 1))
+    shares(office, "M3", ("E", 1), ("F", 1))
+    office.receives(
+        accounts="K,k,shop,,\n",
+        contracts="CK,F,cn/gone,2026-01-01,,\n",
+        usage=record("U1", "H", "M1", 10)
+        + record("U2", "D", "M2", "10.5")
+        + record("U3", "E", "M3", 10)
+        + record("U4", "G", "M2x", 5)
+        + record("U5", "I", "", 5),
+    )
+    run = office.runs()
+    assert sorted(told(office, run["id"])) == [
+        ("A", "meter-share-twice"),
+        ("B", "meter-share-twice"),
+        ("C", "meter-off-step"),
+        ("D", "meter-off-step"),
+        ("E", "meter-tariff"),
+        ("F", "meter-tariff"),
+        ("F", "unknown-tariff-like"),  # its waste, of a tariff that is not there: nobody knows in which steps that would count
+        ("H", "usage-without-contract"),
+        ("J", "missing-fact"),
+    ]
+    assert used(office) == {"G": "5", "I": "5"}
