@@ -103,7 +103,7 @@ def _begin(conn: Connection, utility: str, fixed: Fixed, among: Among) -> _Work:
     (start, end), known = fixed.period, fixed.known
     busy = list(store.busy(conn, utility, start, end, among))
     entitled = store.entitled(conn, utility, start - (end - start), end, among)
-    shared = store.shared(conn, utility)
+    shared = store.shared(conn, utility, start, end, among)
     terms = store.contracts_of(conn, utility, start, end, known, among).combine_chunks()
     records = store.records_of(conn, utility, start, end, among).combine_chunks()
     corrections = store.corrections_of(conn, utility, among)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, and_, select, true
+from sqlalchemy import Connection, and_, or_, select, true
 
 from billing_service.store import revisions
 from billing_service.store.binary import Rows
@@ -36,9 +36,12 @@ def entitled(conn: Connection, utility: str, start: date, end: date, among: Amon
     return fetch(conn, query.where(*within(mine.account, among)).distinct())["account"]
 
 
-def shared(conn: Connection, utility: str) -> pa.Table:
-    """Every point and account of a meter that is, or ever was, shared."""
-    return fetch(conn, select(shares.c.point, shares.c.account).where(shares.c.utility == utility).distinct())
+def shared(conn: Connection, utility: str, start: date, end: date, among: Among) -> pa.Table:
+    """Points and accounts of meters that are, or ever were, shared: those of these accounts, and those with records of theirs for days of [start, end)."""
+    mine, record = shares.c, usage_records.c
+    points = select(record.point).where(record.utility == utility, record.end > start, record.start < end, *within(record.account, among))
+    query = select(mine.point, mine.account).where(mine.utility == utility)
+    return fetch(conn, query.where(or_(mine.point.in_(points), and_(true(), *within(mine.account, among)))).distinct())
 
 
 def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among) -> pa.Table:

@@ -37,7 +37,8 @@ charges:
 OCTOBER = (date(2026, 10, 1), date(2026, 11, 1))
 TEXTS = ("id", "account", "point", "measure", "unit", "quality", "replaces", "value")
 DAYS = ("start", "end", "known")
-SCHEMA: Any = pa.schema([*((name, pa.string()) for name in TEXTS), *((name, pa.date32()) for name in DAYS), ("below", pa.bool_())])
+KINDS: dict[str, pa.DataType] = {**dict.fromkeys(TEXTS, pa.string()), **dict.fromkeys(DAYS, pa.date32()), "below": pa.bool_()}
+SCHEMA = pa.schema(KINDS)
 
 
 def rule(name: str, step: str = "1", unit: str = "m3", collect: str = "sum") -> tariffs.TariffVersion:
