@@ -142,12 +142,14 @@ def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool, nar
     return Amounts(name, places, signed, memory, words, np.full((rows + 63) // 64 * 8, 255, np.uint8))
 
 
-def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask | None) -> None:
-    """Rows ``start`` (a multiple of 8) to ``stop`` at once; rows that are not ``valid`` keep a number nobody can see."""
+def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask | None, factor: int = 1) -> None:
+    """``values * factor`` in rows ``start`` (a multiple of 8) to ``stop`` at once; rows that are not ``valid`` keep a number nobody can see."""
     assert start % 8 == 0
     words = amounts.words[start:stop]
     if valid is not None:
         amounts.valid[start // 8 : (stop + 7) // 8] = np.packbits(valid, bitorder="little")
+    if factor != 1 and (isinstance(values, int) or values.dtype == object):
+        values, factor = values * factor, 1
     if isinstance(values, int) and abs(values) >= NARROW:
         values = np.full(stop - start, values, object)
     if isinstance(values, np.ndarray) and values.dtype == object:
@@ -156,7 +158,10 @@ def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask |
         return
     if words.shape[1] > 1 and not amounts.signed:
         words.fill(0)  # all at once: faster than every second word
-    words[:, 0] = values
+    if factor == 1:
+        words[:, 0] = values
+    else:
+        np.multiply(values, factor, out=words[:, 0], dtype=np.int64)
     if amounts.signed:
         words[:, 1:] = (words[:, 0] >> 63)[:, None]
 

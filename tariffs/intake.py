@@ -319,6 +319,10 @@ def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     else:
         lookup = text_codes(words, members)
     indices: Array = array.indices
+    if indices.type == pa.int8() and len(array) and not indices.null_count and (lookup == np.arange(len(lookup))).all():
+        codes = _words(indices, np.int8)[:, 0]  # the dictionary has the members in their order
+        if int(codes.max()) < len(lookup):
+            return codes
     if indices.type.bit_width == 8 and len(members) < 2**7:  # a byte for a byte: five times as fast as a look-up by place
         table = np.full(2**8, -1, np.int8)
         table[: len(lookup)] = lookup[: 2**8]

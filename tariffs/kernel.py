@@ -19,6 +19,7 @@ import numpy as np
 from tariffs import model as m
 from tariffs.scaled import (
     NARROW,
+    SMALL,
     Answer,
     Batch,
     Ints,
@@ -33,9 +34,12 @@ from tariffs.scaled import (
     done_with,
     enclose,
     fit,
+    give_back,
     greater,
+    lanes,
     least_places,
     lesser,
+    merged,
     plain,
     reach,
     rescale,
@@ -44,7 +48,9 @@ from tariffs.scaled import (
     safe_divisor,
     scaled,
     select,
+    tight,
     times,
+    whole,
     widen,
 )
 
@@ -163,14 +169,20 @@ def _if(node: m.If, places: int, layout: Layout) -> Plan:
     def run(b: Batch, t: Taken) -> Number:
         answer = test(b, t)
         if isinstance(answer, bool):
-            return (then if answer else other).run(b, t)
+            return _owned(then if answer else other, b, t)
         one, two = then.run(b, enclose(t, answer, True)), other.run(b, enclose(t, answer, False))
         found = select(answer, one, two, size, b)
         done_with(b, then, one)
         done_with(b, other, two)
         return found
 
-    return Plan(run, places, size)
+    return Plan(run, places, size, own=True)
+
+
+def _owned(arg: Plan, b: Batch, t: Taken) -> Number:
+    """What a plan gives, as a column that is the caller's."""
+    value = arg.run(b, t)
+    return value if arg.own or not plain(value) else value.copy()
 
 
 def _extreme(op: Callable[[Number, Number], Number], args: Sequence[m.Expr], places: int, layout: Layout) -> Plan:
@@ -217,14 +229,15 @@ def _table(node: m.Table, places: int, layout: Layout) -> Plan:
     size = max(p.reach for p in cells.values())
     count = reduce(operator.mul, [len(layout.codes[axis]) for axis in node.axes])
     flat = np.array([fixed_or_zero(cells.get(i)) for i in range(count)], dtype=object if size >= NARROW else np.int64)
+    small = flat.astype(np.int32) if size < SMALL else flat
     open_cells = [(i, p) for i, p in cells.items() if p.fixed is None]
 
     def run(b: Batch, t: Taken) -> Number:
         index = cell_index(node.axes, b, layout)
-        found: Number = np.take(flat, index)
+        found: Number = np.take(flat if b.room is None else small, index)
         for i, cell in open_cells:
             here = index == i
-            found = select(here, cell.run(b, enclose(t, here, True)), found, size)
+            found = select(here, cell.run(b, enclose(t, here, True)), found, size, b)
         return found
 
     return Plan(run, places, size)
@@ -244,16 +257,22 @@ def _round(node: m.Round, places: int, layout: Layout) -> Plan:
     arg, step, back = plan(node.arg, fine, layout), scaled(node.step, fine), scaled(node.step, places)
     if arg.fixed is not None:
         return constant(int(round_whole(arg.fixed, step, node.mode)) * back, places)
-    size = max(arg.reach + step, reach(node.type, places) + back)
+    after = reach(node.type, places) + back
+    size = max(arg.reach + step, after)
     wide = size >= NARROW
     more = None if wide or node.arg.type.low < 0 else bias(step, node.mode)
 
     def run(b: Batch, t: Taken) -> Number:
         value = arg.run(b, t)
         if more is not None and plain(value):
-            found: Number = round_column(value, step, more, value if arg.own else blank(b, len(value)))
-        else:
-            found = round_whole(widen(value) if wide else value, step, node.mode)
+            kind = lanes(size, value)
+            mine = arg.own and value.dtype == kind
+            column = round_column(value, step, more, value if mine else blank(b, len(value), kind))
+            if not mine:
+                done_with(b, arg, value)
+            column = tight(b, column, after)
+            return column if back == 1 else np.multiply(column, back, out=column)
+        found = round_whole(widen(value) if wide else whole(value), step, node.mode)
         return found if back == 1 else found * back
 
     return Plan(run, places, size, own=True)
@@ -269,7 +288,7 @@ def _divide(node: m.Divide, places: int, layout: Layout) -> Plan:
     wide = size >= NARROW
 
     def run(b: Batch, t: Taken) -> Number:
-        n, d = top.run(b, t), safe_divisor(bottom.run(b, t), t)
+        n, d = whole(top.run(b, t)), safe_divisor(whole(bottom.run(b, t)), t)
         if wide:
             n, d = widen(n), widen(d)
         found = round_whole(n, d, node.mode) if sign == 1 else round_whole(-n, -d, node.mode)
@@ -296,27 +315,22 @@ def _blocks(node: m.Blocks, places: int, layout: Layout) -> Plan:
     quantity, edges = _quantity(node.quantity, node.edges, layout)
     rates = _rates(node.rates, places - quantity.places, layout)
     raw = quantity.places + rates[0].places
-    size = sum(rate.reach for rate in rates) * max(p.reach for p in (quantity, *edges))
+    size = 2 * sum(rate.reach for rate in rates) * max(p.reach for p in (quantity, *edges))
     wider = widen if size >= NARROW else lambda value: value
 
     def run(b: Batch, t: Taken) -> Number:
-        whole = wider(quantity.run(b, t))
-        ends = [0, *(lesser(whole, wider(edge.run(b, t))) for edge in edges), whole]
-        found: Number = 0
-        for begin, end, rate in zip(ends, ends[1:], rates, strict=False):
-            found = with_slice(found, end, begin, wider(rate.run(b, t)))
+        amount, prices = quantity.run(b, t), [wider(rate.run(b, t)) for rate in rates]
+        found = merged(operator.mul, wider(amount), prices[-1], size, b)
+        for edge, price, after in zip(edges, prices[:-1], prices[1:], strict=True):  # below an edge a unit costs that much more or less than above
+            end = edge.run(b, t)
+            below = merged(lesser, wider(amount), wider(end), size, b)
+            done_with(b, edge, end)
+            part = merged(operator.mul, below, merged(operator.sub, price, after, size, b), size, b, own_a=True, own_c=True)
+            found = merged(operator.add, found, part, size, b, own_a=True, own_c=True)
+        done_with(b, quantity, amount)
         return found
 
-    return rescale(Plan(run, raw, size, own=True), places)
-
-
-def with_slice(found: Number, end: Number, begin: Number, rate: Number) -> Number:
-    """``found`` and one block's part: what lies between its lower end and the quantity reached in it, at its rate. Written over no end."""
-    part = (end if isinstance(begin, int) and begin == 0 else end - begin) * rate
-    if isinstance(found, int) and found == 0:
-        return part
-    total: Number = found + part
-    return total
+    return rescale(fit(Plan(run, raw, size, own=True), size // 2), places)
 
 
 def _whole(node: m.Whole, places: int, layout: Layout) -> Plan:
@@ -331,24 +345,28 @@ def in_band(quantity: Number, edge: Number, inclusive: bool) -> Answer:
     return quantity <= edge if inclusive else quantity < edge
 
 
-def choose(inside: Answer, value: Number, otherwise: Number, size: int) -> Number:
-    if isinstance(inside, bool):
-        return value if inside else otherwise
-    return select(inside, value, otherwise, size)
-
-
 def _band(inclusive: Sequence[bool], quantity: Plan, edges: Sequence[Plan], values: Sequence[Plan], places: int) -> Plan:
     """The value of the first band whose upper end the quantity has not gone past."""
     size = max(p.reach for p in values)
 
     def run(b: Batch, t: Taken) -> Number:
-        amount, found = quantity.run(b, t), values[-1].run(b, t)
+        amount, found, mine = quantity.run(b, t), values[-1].run(b, t), values[-1].own
         for edge, closed, value in reversed(list(zip(edges, inclusive, values, strict=False))):
-            inside = in_band(amount, edge.run(b, t), closed)
-            found = choose(inside, value.run(b, t), found, size)
-        return found
+            end = edge.run(b, t)
+            inside, one = in_band(amount, end, closed), value.run(b, t)
+            done_with(b, edge, end)
+            if isinstance(inside, bool):
+                found, mine = (one, value.own) if inside else (found, mine)
+                continue
+            chosen = select(inside, one, found, size, b)
+            done_with(b, value, one)
+            if mine:
+                give_back(b, found)
+            found, mine = chosen, True
+        done_with(b, quantity, amount)
+        return found if mine or not plain(found) else found.copy()
 
-    return Plan(run, places, size)
+    return Plan(run, places, size, own=True)
 
 
 # --- yes or no ----------------------------------------------------------------------------------------------------

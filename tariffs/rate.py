@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial, reduce
+from functools import partial, reduce
 from itertools import chain
 from typing import Any, Literal
 
@@ -25,13 +25,27 @@ from tariffs.compiled import CHUNK
 from tariffs.errors import FactsError, Problem, TariffError, fail
 from tariffs.facts import Period, derived_fact, period_problems, read_facts, refused, unknown
 from tariffs.intake import Column, merge
-from tariffs.kernel import Check, Layout, check, plan
-from tariffs.model import Charge, Require, Version
-from tariffs.money import places
+from tariffs.model import Require, Version
 from tariffs.needs import Needs, needed
 from tariffs.periods_in import Span
-from tariffs.scaled import Answer, Batch, Ints, Mask, Number, Plan, Room, Taken, cleared, combine, constant, done_with, enclose, reach, rescale, select
+from tariffs.program import Program, program_of, sizes
+from tariffs.scaled import (
+    Answer,
+    Batch,
+    Ints,
+    Mask,
+    Number,
+    Plan,
+    Room,
+    Taken,
+    cleared,
+    done_with,
+    enclose,
+    narrowed,
+    select,
+)
 
+PART = 2**17  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
 Engine = Literal["auto", "numpy", "fused"]
@@ -43,32 +57,6 @@ _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 TABLE = 2**16  # combinations of choices looked up in a table; more are sorted, which takes ten times as long
 SHOWN = 20  # problems told by an error; all are counted
-
-
-@dataclass(frozen=True, slots=True)
-class _Charge:
-    charge: Charge
-    when: Check | None
-    formula: Plan
-
-
-@dataclass(frozen=True, slots=True)
-class _Require:
-    require: Require
-    when: Check | None
-    that: Check
-
-
-@dataclass(frozen=True, slots=True)
-class _Program:
-    """A version, planned: made once, run for every chunk."""
-
-    version: Version
-    layout: Layout
-    requires: tuple[_Require, ...]
-    charges: tuple[_Charge, ...]
-    total: Plan
-    stage: stages.Program | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +109,7 @@ def rate(
     cannot be; it then counts them and tells the first 20 problems.
     """
     _check_options(errors, threads, engine)
-    program = _program(version)
+    program = program_of(version)
     opened = columns.open_frame(frame, [*version.choices, *(item.full_name for item in version.inputs), *periods_in.COLUMNS, *_account(program)])
     if narrow and opened.kind == "pandas":
         raise fail(TariffError, "narrow-pandas")
@@ -135,7 +123,7 @@ def rate(
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
     slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs, deque[Room]())
-    parts = _chunks(opened.rows, CHUNK if rows is None else STAGED) if fast is None else list(binding.stretches(fast))
+    parts = _chunks(opened.rows, PART if rows is None else STAGED) if fast is None else list(binding.stretches(fast))
     for done in _in_order(partial(_rate_part, fast, slow), parts, _threads(threads, opened.rows, len(parts), rows)):
         lacking |= done.lacking
         if done.chunk is not None and done.bad is not None and not lacking:
@@ -169,7 +157,7 @@ def _check_options(errors: str, threads: object, engine: str) -> None:
 # --- the fused path -----------------------------------------------------------------------------------------------
 
 
-def _fast(program: _Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts], engine: str) -> binding.Bound | None:
+def _fast(program: Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts], engine: str) -> binding.Bound | None:
     """The frame bound to compiled code, where ``auto`` finds that it pays; None for NumPy. TariffError where ``fused`` cannot be."""
     if program.stage is not None:
         return None  # its stage is compiled, and that is where the rows are
@@ -181,10 +169,10 @@ def _fast(program: _Program, frame: Frame, period: Period | None, by_row: bool, 
     return found
 
 
-def _bind(program: _Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts]) -> binding.Bound | None:
+def _bind(program: Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts]) -> binding.Bound | None:
     """The frame bound to code compiled for it; None where its numbers pass 64 bits."""
     words = {amounts.name: amounts.words.shape[1] for amounts in outputs}
-    wanted = [*((c.charge.full_name, c.formula.places) for c in program.charges), ("total", program.total.places)]
+    wanted = [*((c.charge.full_name, c.shown) for c in program.charges), ("total", program.total_shown)]
     written = tuple(compiled.Output(name, scale, words.get(name, 0)) for name, scale in wanted)
     shapes = binding.shapes(program.version, frame, period, by_row)
     machine = compiled.machine(program.version, shapes, written)
@@ -209,43 +197,16 @@ def _rate_part(fast: binding.Bound | None, slow: Callable[[int, int], _Done], pa
     return [slow(begin, min(begin + CHUNK, stop)) for begin in binding.run(fast, start, stop)]
 
 
-# --- planning -----------------------------------------------------------------------------------------------------
+# --- columns out --------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
-def _program(version: Version) -> _Program:
-    scales = {item.full_name: item.type.places for item in version.inputs}
-    scales |= {charge.full_name: _charge_places(version, charge) for charge in version.charges}
-    layout = Layout({name: {member: code for code, member in enumerate(choice.members)} for name, choice in version.choices.items()}, scales)
-    requires = tuple(_Require(r, None if r.when is None else check(r.when, layout), check(r.that, layout)) for r in version.requires)
-    charges = tuple(_Charge(c, None if c.when is None else check(c.when, layout), plan(c.formula, scales[c.full_name], layout)) for c in version.charges)
-    staged = stages.program(version, scales, layout.codes) if version.stage is not None else None
-    return _Program(version, layout, requires, charges, _total(version, scales), staged)
-
-
-def _charge_places(version: Version, charge: Charge) -> int:
-    own = charge.formula.type.places
-    return own if charge.kind == "working" else max(own, places(version.step))
-
-
-def _total(version: Version, scales: Mapping[str, int]) -> Plan:
-    """The sum of the charges of kind ``line``."""
-    lines = [charge for charge in version.charges if charge.kind == "line"]
-    fine = max((scales[line.full_name] for line in lines), default=places(version.step))
-    parts = [rescale(_amount(line.full_name, scales[line.full_name], reach(line.formula.type, scales[line.full_name])), fine) for line in lines]
-    return reduce(lambda a, b: combine(operator.add, a, b, fine, a.reach + b.reach), parts) if parts else constant(0, fine)
-
-
-def _amount(name: str, scale: int, size: int) -> Plan:
-    return Plan(lambda b, t: b.amounts[name], scale, size)
-
-
-def _outputs(program: _Program, rows: int, workings: bool, narrow: bool) -> list[Amounts]:
+def _outputs(program: Program, rows: int, workings: bool, narrow: bool) -> list[Amounts]:
     """The columns of the result; the last is the total."""
     shown = [c for c in program.charges if workings or c.charge.kind != "working"]
-    found = [columns.new_amounts(c.charge.full_name, rows, c.formula.places, c.formula.reach, c.charge.formula.type.low < 0, narrow) for c in shown]
+    most = sizes(program)
+    found = [columns.new_amounts(c.charge.full_name, rows, c.shown, most[c.charge.full_name], c.charge.formula.type.low < 0, narrow) for c in shown]
     signed = any(c.charge.formula.type.low < 0 for c in program.charges)
-    return [*found, columns.new_amounts("total", rows, program.total.places, program.total.reach, signed, narrow)]
+    return [*found, columns.new_amounts("total", rows, program.total_shown, most["total"], signed, narrow)]
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
@@ -253,16 +214,17 @@ def _outputs(program: _Program, rows: int, workings: bool, narrow: bool) -> list
 
 def digits(version: Version, *, workings: bool = False) -> dict[str, int]:
     """The most digits an amount can have, by column, as the bounds of the inputs have it."""
-    program = _program(version)
+    program = program_of(version)
     shown = [c for c in program.charges if workings or c.charge.kind != "working"]
-    return {c.charge.full_name: len(str(c.formula.reach)) for c in shown} | {"total": len(str(program.total.reach))}
+    most = sizes(program)
+    return {name: len(str(most[name])) for name in (*(c.charge.full_name for c in shown), "total")}
 
 
-def _account(program: _Program) -> tuple[str, ...]:
+def _account(program: Program) -> tuple[str, ...]:
     return () if program.stage is None else ("account",)
 
 
-def _open_stage(program: _Program, frame: Frame, given: Any, period: Period | None, by_row: bool, engine: Engine) -> stages.Rows | None:
+def _open_stage(program: Program, frame: Frame, given: Any, period: Period | None, by_row: bool, engine: Engine) -> stages.Rows | None:
     """The rows of the stage by the row of ``frame`` they belong to. FactsError where facts that are collected are given."""
     planned = program.stage
     if planned is None:
@@ -320,7 +282,7 @@ def _in_order(work: Callable[[_Part], list[_Done]], parts: Sequence[_Part], thre
 
 
 def _rate_rows(
-    program: _Program,
+    program: Program,
     frame: Frame,
     rows: stages.Rows | None,
     period: Period | None,
@@ -360,7 +322,7 @@ def _lacking(version: Version, lacking: set[str], frame: Frame, period: Period |
     return [*problems, *(_absent(version, name, frame.names) for name in sorted(lacking - BUILT_INS))]
 
 
-def _derive(program: _Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:
+def _derive(program: Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:
     """The chunk with the facts that are collected from the stage."""
     assert program.stage is not None, "only a stage has rows"
     index, combinations = _combinations(program.version, chunk.read, chunk.stop - chunk.start)
@@ -375,7 +337,7 @@ def _derive(program: _Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:
     return _Chunk(chunk.start, chunk.stop, chunk.given, {**chunk.read, **found.read}, chunk.span, found.bad if found.bad.any() else None, found.tell)
 
 
-def _read_chunk(program: _Program, frame: Frame, start: int, stop: int, period: Period | None, by_row: bool) -> _Chunk:
+def _read_chunk(program: Program, frame: Frame, start: int, stop: int, period: Period | None, by_row: bool) -> _Chunk:
     version, rows = program.version, stop - start
     given = {name: columns.cut(column, start, stop) for name, column in frame.columns.items()}
     nothing: list[object] = [None] * rows
@@ -449,15 +411,19 @@ def _absent(version: Version, name: str, names: Sequence[str]) -> Problem:
 # --- rating -------------------------------------------------------------------------------------------------------
 
 
-def _rate_chunk(program: _Program, chunk: _Chunk, outputs: Sequence[Amounts], room: Room) -> tuple[Mask | None, list[_Found]]:
+def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], room: Room) -> tuple[Mask | None, list[_Found]]:
     """Writes the chunk's amounts; gives the rows refused, and which rows a ``require`` (None: no charge applies) refuses."""
+    numbers: dict[str, Ints] = {}
     batch = Batch(
-        {item.full_name: chunk.read[item.full_name].values for item in program.version.inputs},
+        numbers,
         {name: chunk.read[name].values for name in program.version.choices},
         chunk.span.built_ins,
         {},
         room,
     )
+    for item in program.version.inputs:
+        values = chunk.read[item.full_name].values
+        numbers[item.full_name] = narrowed(batch, values) if item.full_name in program.small else values
     found: list[_Found] = list(_refusals(program, batch, chunk.bad, chunk.stop - chunk.start))
     bad = reduce(merge, [mask for _, mask in found], chunk.bad)
     applied = _amounts(program, batch, bad)
@@ -467,10 +433,13 @@ def _rate_chunk(program: _Program, chunk: _Chunk, outputs: Sequence[Amounts], ro
         bad = merge(bad, nowhere)
     for amounts in outputs:
         if amounts.name == "total":
-            columns.write(amounts, chunk.start, chunk.stop, program.total.run(batch, _alive(bad)), _valid(True, bad, chunk.stop - chunk.start))
+            total = program.total
+            valid = _valid(True, bad, chunk.stop - chunk.start)
+            columns.write(amounts, chunk.start, chunk.stop, total.run(batch, _alive(bad)), valid, 10 ** (amounts.places - total.places))
         else:
             valid = _valid(applied[amounts.name], bad, chunk.stop - chunk.start)
-            columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], valid)
+            more = 10 ** (amounts.places - program.layout.places[amounts.name])
+            columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], valid, more)
     return bad, found
 
 
@@ -485,7 +454,7 @@ def _valid(applies: Answer, bad: Mask | None, rows: int) -> Mask | None:
     return applies if bad is None else applies & ~bad
 
 
-def _refusals(program: _Program, batch: Batch, bad: Mask | None, rows: int) -> Iterator[_Found]:
+def _refusals(program: Program, batch: Batch, bad: Mask | None, rows: int) -> Iterator[_Found]:
     """The rows each ``require`` refuses, among those whose facts can be used at all."""
     taken = _alive(bad)
     for item in program.requires:
@@ -497,7 +466,7 @@ def _refusals(program: _Program, batch: Batch, bad: Mask | None, rows: int) -> I
             yield item.require, failing
 
 
-def _amounts(program: _Program, batch: Batch, bad: Mask | None) -> dict[str, Answer]:
+def _amounts(program: Program, batch: Batch, bad: Mask | None) -> dict[str, Answer]:
     """Computes every charge in order into the batch, 0 where it does not apply; gives where each applies."""
     applied: dict[str, Answer] = {}
     for item in program.charges:
@@ -530,7 +499,7 @@ def _nowhere(applied: Mapping[str, Answer], bad: Mask | None, rows: int) -> Mask
 # --- refusing -----------------------------------------------------------------------------------------------------
 
 
-def _reasons(program: _Program, rows: stages.Rows | None, chunk: _Chunk, row: int, found: Sequence[_Found]) -> list[Problem]:
+def _reasons(program: Program, rows: stages.Rows | None, chunk: _Chunk, row: int, found: Sequence[_Found]) -> list[Problem]:
     """Why a row is refused, in the words of the one-at-a-time reader."""
     version = program.version
     reasons = [Problem("nothing-applies") if require is None else refused(version, require) for require, mask in found if mask[row]]

@@ -2,7 +2,8 @@
 
 A plan at scale ``places`` gives ``value * 10**places``; ``places`` may be negative (300 at -2 is 3), so that constants soak up scale and
 products need no second pass. Width is settled while planning: int64 where the static bounds of the result and of
-everything on the way stay below 2**62, else exact Python integers in object columns. Rows an enclosing condition
+everything on the way stay below 2**62, else exact Python integers in object columns. Where a chunk has a ``Room``, what stays
+below 2**31 is int32: twice the numbers in the same cache, and three times the speed. Rows an enclosing condition
 excludes are computed like all others and thrown away; they may hold nonsense, but never divide by zero.
 
 Fresh memory costs more than the arithmetic, so that results go where it is safe to write: over an operand whose plan says that
@@ -28,7 +29,7 @@ import numpy.typing as npt
 from tariffs import model as m
 from tariffs.money import EXACT, Mode
 
-#: int64, or object columns of Python ints where values may be wider.
+#: int64, int32 where static bounds allow, or object columns of Python ints where values may be wider.
 Ints = npt.NDArray[Any]
 Number = int | Ints
 Mask = npt.NDArray[np.bool_]
@@ -36,15 +37,17 @@ Answer = bool | Mask
 #: Conditions that enclose a node, with the side on which it stands.
 Taken = tuple[tuple[Mask, bool], ...]
 NARROW = 2**62
+SMALL = 2**31
 
 
 @dataclass(slots=True)
 class Room:
-    """Buffers of int64, ``rows`` long: all that one chunk ever took, and those that are free now."""
+    """Buffers ``rows`` long: all that one chunk ever took, those that are free now by bytes a row, and columns that hold one ``constant`` each."""
 
     rows: int = 0
     every: list[Ints] = field(default_factory=list)
-    free: list[Ints] = field(default_factory=list)
+    free: dict[int, list[Ints]] = field(default_factory=dict)
+    constants: dict[tuple[int, Any], Ints] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,48 +84,115 @@ class Plan:
 def cleared(room: Room, rows: int) -> Room:
     """``room`` for the next chunk: nothing of the one before is looked at any more."""
     if room.rows != rows:
-        room.rows, room.every = rows, []
-    room.free = list(room.every)
+        room.rows, room.every, room.constants = rows, [], {}
+    room.free = {size: [buffer for buffer in room.every if buffer.itemsize == size] for size in (4, 8)}
     return room
 
 
-def blank(batch: Batch, rows: int) -> Ints:
+def blank(batch: Batch, rows: int, kind: Any = np.int64) -> Ints:
     """A buffer to write to."""
-    if batch.room is None or batch.room.rows != rows:
-        return np.empty(rows, np.int64)
-    if not batch.room.free:
-        batch.room.free.append(np.empty(rows, np.int64))
-        batch.room.every.append(batch.room.free[-1])
-    return batch.room.free.pop()
+    room = batch.room
+    if room is None or room.rows != rows:
+        return np.empty(rows, kind)
+    free = room.free[np.dtype(kind).itemsize]
+    if free:
+        return free.pop()
+    room.every.append(np.empty(rows, kind))
+    return room.every[-1]
 
 
 def done_with(batch: Batch, arg: Plan, value: Number) -> None:
     """What ``arg`` gave is not needed any more: its buffer is free, if it was nobody else's."""
-    if batch.room is not None and arg.own and plain(value) and len(value) == batch.room.rows:
-        batch.room.free.append(value)
+    if arg.own:
+        give_back(batch, value)
+
+
+def give_back(batch: Batch, value: Number) -> None:
+    """A buffer that nobody else holds is free."""
+    if batch.room is not None and plain(value) and len(value) == batch.room.rows:
+        batch.room.free[value.itemsize].append(value)
 
 
 def plain(value: Number) -> TypeGuard[Ints]:
-    return isinstance(value, np.ndarray) and value.dtype == np.int64
+    return isinstance(value, np.ndarray) and value.dtype in (np.int64, np.int32)
 
 
-def put(op: Callable[[Any, Any], Any], a: Number, b: Number, out: Ints) -> Ints:
-    found: Ints = INTO[op](a, b, out=out)
+def lanes(size: int, *values: Number) -> Any:
+    """The kind of column for a result of at most ``size`` from these values: int32 where it and they are; None where one is wider, or all are constants."""
+    kind: Any = np.int32 if size < SMALL else np.int64
+    columns = False
+    for value in values:
+        if isinstance(value, int):
+            kind = kind if -SMALL < value < SMALL else np.int64
+        elif value.dtype == np.int64:
+            kind, columns = np.int64, True
+        elif value.dtype == np.int32:
+            columns = True
+        else:
+            return None
+    return kind if columns else None
+
+
+def whole(value: Number) -> Number:
+    """int64 where it was int32."""
+    return value.astype(np.int64) if isinstance(value, np.ndarray) and value.dtype == np.int32 else value
+
+
+def narrowed(batch: Batch, value: Ints) -> Ints:
+    """A column of numbers below 2**31 as int32, where there is a room."""
+    if batch.room is None or value.dtype != np.int64:
+        return value
+    found = blank(batch, len(value), np.int32)
+    np.copyto(found, value, casting="unsafe")
     return found
 
 
-def applied(op: Callable[[Any, Any], Any], left: Plan, right: Plan, b: Batch, t: Taken) -> Number:
-    """``op`` of both, which and whose result fit 64 bits."""
-    a, c = left.run(b, t), right.run(b, t)
-    if not (plain(a) or plain(c)) or not all(isinstance(value, int) or plain(value) for value in (a, c)):
+def tight(batch: Batch, value: Ints, size: int) -> Ints:
+    """The same of a column of at most ``size`` that nobody else holds."""
+    found = narrowed(batch, value) if size < SMALL else value
+    if found is not value:
+        give_back(batch, value)
+    return found
+
+
+def _filled(batch: Batch, value: Number, kind: Any) -> Number:
+    """A constant as a column, of which NumPy takes the least and the greatest four times as fast."""
+    if not isinstance(value, int) or batch.room is None:
+        return value
+    if (value, kind) not in batch.room.constants:
+        batch.room.constants[value, kind] = np.full(batch.room.rows, value, kind)
+    return batch.room.constants[value, kind]
+
+
+def applied(op: Callable[[Any, Any], Any], left: Plan, right: Plan, size: int, b: Batch, t: Taken) -> Number:
+    """``op`` of both, which and whose result (at most ``size``) fit 64 bits."""
+    return merged(op, left.run(b, t), right.run(b, t), size, b, left.own, right.own)
+
+
+def merged(op: Callable[[Any, Any], Any], a: Number, c: Number, size: int, b: Batch, own_a: bool = False, own_c: bool = False) -> Number:
+    """``op`` of two values, into a column that is the caller's; ``own_a``, ``own_c``: that value is not needed any more and nobody else's."""
+    kind = lanes(size, a, c)
+    if kind is None:
         found: Number = op(a, c)
         return found
-    if left.own and plain(a):
-        done_with(b, right, c)
-        return put(op, a, c, a)
-    if right.own and plain(c):
-        return put(op, a, c, c)
-    return put(op, a, c, blank(b, len(a) if plain(a) else len(c) if plain(c) else 0))
+    for value, own, other, own_other in ((a, own_a, c, own_c), (c, own_c, a, own_a)):
+        if own and isinstance(value, np.ndarray) and value.dtype == kind:
+            put(op, a, c, value, b)
+            if own_other:
+                give_back(b, other)
+            return value
+    out = put(op, a, c, blank(b, len(a) if isinstance(a, np.ndarray) else len(c) if isinstance(c, np.ndarray) else 0, kind), b)
+    for value, own in ((a, own_a), (c, own_c)):
+        if own:
+            give_back(b, value)
+    return out
+
+
+def put(op: Callable[[Any, Any], Any], a: Number, c: Number, out: Ints, b: Batch) -> Ints:
+    if op in (lesser, greater) and b.room is not None and b.room.rows == len(out):
+        a, c = _filled(b, a, out.dtype.type), _filled(b, c, out.dtype.type)
+    found: Ints = INTO[op](a, c, out=out, dtype=out.dtype)
+    return found
 
 
 # --- scale and width ----------------------------------------------------------------------------------------------
@@ -197,6 +267,7 @@ def rescale(arg: Plan, places: int) -> Plan:
 
 
 def exact_quotient(value: Number, unit: int, taken: Taken) -> Number:
+    value = whole(value) if unit >= SMALL else value
     found = value // unit
     wrong = found * unit != value
     mask = taken_mask(taken)
@@ -214,7 +285,7 @@ def times(arg: Plan, multiplier: int, places: int) -> Plan:
     if size >= NARROW:
         return Plan(lambda b, t: widen(arg.run(b, t)) * multiplier, places, size)
     factor = constant(multiplier, 0)
-    return Plan(lambda b, t: applied(operator.mul, arg, factor, b, t), places, size, own=True)
+    return Plan(lambda b, t: applied(operator.mul, arg, factor, size, b, t), places, size, own=True)
 
 
 def combine(op: Callable[[Any, Any], Any], left: Plan, right: Plan, places: int, size: int) -> Plan:
@@ -224,23 +295,27 @@ def combine(op: Callable[[Any, Any], Any], left: Plan, right: Plan, places: int,
     widest = max(size, left.reach, right.reach)
     if widest >= NARROW:
         return fit(Plan(lambda b, t: op(widen(left.run(b, t)), widen(right.run(b, t))), places, widest), size)
-    return Plan(lambda b, t: applied(op, left, right, b, t), places, size, own=True)
+    return Plan(lambda b, t: applied(op, left, right, widest, b, t), places, size, own=True)
 
 
 def select(mask: Mask, then: Number, other: Number, size: int, batch: Batch | None = None) -> Number:
-    """``then`` where the mask holds, else ``other``; ``size`` bounds both."""
-    if size >= NARROW or isinstance(then, int) or _is_wide(then) or _is_wide(other):
+    """``then`` where the mask holds, else ``other``; ``size`` bounds both. Columns fresh, or of the batch's room."""
+    if size >= NARROW or _is_wide(then) or _is_wide(other):
         return np.where(mask, widen(np.asarray(then)) if size >= NARROW else then, other)
-    bits = blank(batch, len(mask)) if batch is not None else np.empty(len(mask), np.int64)
-    np.copyto(bits, -mask.view(np.int8))  # all ones or none: three times as fast as a choice a row
+    if isinstance(then, int) and then == 0 and not isinstance(other, int):
+        return select(~mask, other, 0, size, batch)
+    small = batch is not None and batch.room is not None and size < SMALL and not any(isinstance(v, np.ndarray) and v.dtype == np.int64 for v in (then, other))
+    kind: Any = np.int32 if small else np.int64
+    bits = blank(batch, len(mask), kind) if batch is not None else np.empty(len(mask), kind)
+    np.copyto(bits, -mask.view(np.int8))  # all ones or none: many times as fast as a choice a row
     if isinstance(other, int) and other == 0:
-        np.bitwise_and(then, bits, out=bits)
+        np.bitwise_and(then, bits, out=bits, dtype=kind)
         return bits
-    change = np.bitwise_xor(then, other, out=blank(batch, len(mask)) if batch is not None else None)
+    change = np.bitwise_xor(then, other, out=blank(batch, len(mask), kind) if batch is not None else None, dtype=kind)
     np.bitwise_and(bits, change, out=bits)
-    if batch is not None and batch.room is not None:
-        batch.room.free.append(change)
-    np.bitwise_xor(bits, other, out=bits)
+    if batch is not None:
+        give_back(batch, change)
+    np.bitwise_xor(bits, other, out=bits, dtype=kind)
     return bits
 
 
@@ -311,9 +386,9 @@ def bias(d: int, mode: Mode) -> int | None:
 
 def round_column(n: Ints, d: int, more: int, out: Ints) -> Ints:
     """``(n + more) // d`` for rows that are not negative; rows that do not count may be. Division without a sign takes half the time."""
-    np.add(n, more, out=out)
-    bits = out.view(np.uint64)
-    np.floor_divide(bits, np.uint64(d), out=bits)
+    np.add(n, more, out=out, dtype=out.dtype)
+    bits = out.view(np.uint32 if out.dtype == np.int32 else np.uint64)
+    np.floor_divide(bits, bits.dtype.type(d), out=bits)
     return out
 
 

@@ -13,6 +13,7 @@ import tariffs
 from tariffs import binding, columns, periods_in, rate
 from tariffs.model import Input
 from tariffs.money import EXACT
+from tariffs.program import program_of
 
 Period = tuple[date, date]
 Outcome = dict[str, Decimal]
@@ -21,7 +22,7 @@ Form = Callable[[tariffs.TariffVersion, Sequence[Mapping[str, object]], Sequence
 
 def bind(version: tariffs.TariffVersion, frame: Any, period: Period | None, *, narrow: bool = False) -> binding.Bound | None:
     """None where its numbers pass 64 bits."""
-    program = rate._program(version.model)
+    program = program_of(version.model)
     opened = columns.open_frame(frame, [*version.model.choices, *(item.full_name for item in version.model.inputs), *periods_in.COLUMNS])
     by_row = period is None and periods_in.has_columns(opened)
     return rate._bind(program, opened, None if by_row else period, by_row, rate._outputs(program, opened.rows, True, narrow))
