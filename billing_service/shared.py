@@ -70,24 +70,27 @@ def divide(meters: Meters, loaded: Mapping[str, TariffVersion], period: Period, 
     rows = {row["id"]: row for row in meters.records.table.to_pylist()}
     everything = [replace(record_of(row), account="") for row in rows.values()]  # a meter's days are its own, whoever's account they were sent for
     effective, problems = pick([version.model for version in loaded.values()], everything, period, known)
-    at = {point: [row for row in meters.shares if row.point == point] for point in {row.point for row in meters.shares}}
+    wrong = {one.values[name]: one for one in reversed(problems) for name in ("id", "other") if name in one.values}
+    wanted = {name for version in loaded.values() for name in measures(version)}
+    at: dict[str, list[Any]] = {}
+    for row in meters.shares:
+        at.setdefault(row.point, []).append(row)
     divisions: list[Division] = []
     waiting: list[Waiting] = []
-    gone: set[str] = {one.id for one in everything} - {one.id for one in effective}
-    gone = {one for one in gone if any(_reads(version, rows[one]["measure"]) for version in loaded.values())}
+    gone = {one.id for one in everything if one.measure in wanted} - {one.id for one in effective}
     ordered = sorted((one for one in effective if one.point in at), key=lambda one: (one.point, one.measure, one.start, one.end, one.id))
     for meter, group in groupby(ordered, key=lambda one: (one.point, one.measure)):
-        mine = [one for one in group if _sharers(at[meter[0]], (one.start, one.end))]
+        shares = at[meter[0]]
+        mine = [one for one in group if _sharers(shares, (one.start, one.end))]
         billed = [one for one in mine if belongs(one, period)]
-        sharers = {account for one in billed for account in _sharers(at[meter[0]], (one.start, one.end))}
         try:
-            divisions += _stretches(meter, billed, at[meter[0]], meters, loaded, problems)
+            divisions += list(_stretches(meter, billed, shares, meters, loaded, wrong))  # all of the meter or nothing
             gone |= {one.id for one in mine}
         except Refused as refusal:
-            owners = {rows[one.id]["account"] for one in billed}
-            waiting.append(Waiting(meter, frozenset(sharers | owners), refusal.problems[0]))
-            gone -= {one for one, row in rows.items() if (row["point"], row["measure"]) == meter}
-    return Divided(divisions, waiting, frozenset(gone))
+            sharers = {account for one in billed for account in _sharers(shares, (one.start, one.end))}
+            waiting.append(Waiting(meter, frozenset({*sharers, *(rows[one.id]["account"] for one in billed)}), refusal.problems[0]))
+    undivided = {one.meter for one in waiting}
+    return Divided(divisions, waiting, frozenset(one for one in gone if (rows[one]["point"], rows[one]["measure"]) not in undivided))
 
 
 def with_parts(records: Records, meters: Meters, divided: Divided) -> Records:
@@ -111,10 +114,14 @@ def without_waiting(
     terms: Sequence[Terms], waiting: Sequence[Waiting], loaded: Mapping[str, TariffVersion], meters: Meters
 ) -> tuple[list[Terms], list[Parked]]:
     """Leave out contracts that would be billed by a meter that cannot be divided."""
+    by_account: dict[str, list[Waiting]] = {}
+    for found in waiting:
+        for account in found.accounts:
+            by_account.setdefault(account, []).append(found)
     good: list[Terms] = []
     parked: list[Parked] = []
     for one in terms:
-        why = [found for found in waiting if one.account in found.accounts and _reads(loaded[one.tariff], found.meter[1])]
+        why = [found for found in by_account.get(one.account, ()) if found.meter[1] in measures(loaded[one.tariff])]
         parked += [park(one, found.wrong, meters.records.places.get(found.wrong.values.get("id", ""))) for found in why[:1]]
         good += [] if why else [one]
     return good, parked
@@ -124,15 +131,12 @@ def without_waiting(
 
 
 def _stretches(
-    meter: Meter, billed: Sequence[UsageRecord], shares: Sequence[Any], meters: Meters, loaded: Mapping[str, TariffVersion], problems: Sequence[Problem]
+    meter: Meter, billed: Sequence[UsageRecord], shares: Sequence[Any], meters: Meters, loaded: Mapping[str, TariffVersion], wrong: Mapping[str, Problem]
 ) -> Iterator[Division]:
-    """A division for each run of records with the same sharers. Refused: any reason for which the parts cannot be known."""
-    if not billed:
-        return
-    ids = {one.id for one in billed}
-    wrong = next((one for one in problems if ids & {one.values.get("id"), one.values.get("other")}), None)
-    if wrong is not None:
-        raise Refused([wrong])
+    """A division for each run of records with the same sharers. Refused: any reason for which the parts cannot be known; ``wrong`` by record."""
+    for one in billed:
+        if one.id in wrong:
+            raise Refused([wrong[one.id]])
     stretches = [(sorted(_all_through(meter, one, shares).items()), one) for one in billed]
     for parts, group in groupby(stretches, key=lambda pair: pair[0]):
         yield _division(meter, [one for _, one in group], dict(parts), meters, loaded)
@@ -210,10 +214,6 @@ def _on(meter: Meter, day: date, shares: Sequence[Any]) -> Parts:
 
 
 # --- what a sharer gets -------------------------------------------------------------------------------------------
-
-
-def _reads(version: TariffVersion, measure: str) -> bool:
-    return measure in measures(version)
 
 
 def _row(one: Division, account: str) -> dict[str, Any]:
