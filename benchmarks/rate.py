@@ -69,10 +69,12 @@ def ratios_of(work: str, groups: dict[str, float]) -> list[Ratio]:
     promised: list[tuple[str, str, str, str, float]] = [
         ("the NumPy path", "numpy", "DuckDB DECIMAL", "duckdb", 3),
         ("the NumPy path", "numpy", "OpenFisca", "openfisca", 15),
+        ("the NumPy path", "numpy", "OpenFisca with rates as parameters", "openfisca parameters", 15),
         ("the NumPy path", "numpy", "pyarrow decimal128", "pyarrow", 30),
         ("the fused path on two threads", "fused", "Polars int64", "polars int", 3),
         ("the fused path on two threads", "fused", "DuckDB DECIMAL", "duckdb", 10),
         ("the fused path on two threads", "fused", "OpenFisca", "openfisca", 50),
+        ("the fused path on two threads", "fused", "OpenFisca with rates as parameters", "openfisca parameters", 50),
         ("the fused path on two threads", "fused", "the write limit", "floor", 0.7),
     ]
     best = groups | {"numpy": _best(groups, "numpy decimal"), "fused": _best(groups, "fused decimal64 2"), "floor": _best(groups, "floor decimal64")}

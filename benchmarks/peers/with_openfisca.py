@@ -1,4 +1,9 @@
-"""OpenFisca-Core: a tax and benefit system with a variable a line, its numbers float32, as it has them."""
+"""OpenFisca-Core: a tax and benefit system with a variable a line, its numbers float32, as it has them.
+
+Written twice. Tuned: rates stand in the formulas as float32, every line is two or three calls of NumPy. With parameters: as its
+country packages are written, rates are dated parameters read by ``parameters(period)`` and blocks are marginal scales; its scales compute
+in float64, a column a bracket. Both have the variables, the rounding, the inputs and the simulation anew for each run in common.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from typing import Any
 import numpy as np
 from openfisca_core.entities import build_entity
 from openfisca_core.indexed_enums import Enum
+from openfisca_core.parameters import ParameterNode
 from openfisca_core.periods import DateUnit
 from openfisca_core.simulations import SimulationBuilder
 from openfisca_core.taxbenefitsystems import TaxBenefitSystem
@@ -83,8 +89,66 @@ def _either(account: Any, month: Any) -> Any:
 QUOTA = {"weight": None, "quota": None, "quota_fee": _quota_fee, "plain_fee": _plain_fee, "total": _either}
 
 
+# --- rates as parameters -------------------------------------------------------------------------------------------
+
+
+def _value(value: float) -> dict[str, Any]:
+    return {"values": {"2026-01-01": {"value": value}}}
+
+
+def _scale(*brackets: tuple[float, float]) -> dict[str, Any]:
+    """A marginal scale: from each threshold on, its rate."""
+    return {"brackets": [{"threshold": {"2026-01-01": edge}, "rate": {"2026-01-01": rate}} for edge, rate in brackets]}
+
+
+BLOCK_PARAMETERS = {
+    "water": {
+        "first": _scale((0, 2.45), (18, 0)),
+        "second": _scale((0, 0), (18, 3.95), (30, 0)),
+        "third": _scale((0, 0), (30, 6.75)),
+        "fixed": _value(7.25),
+        "tax": _value(0.06),
+    }
+}
+QUOTA_PARAMETERS = {"waste": {"reduced": _value(200), "standard": _value(300), "excess": _value(600), "half": _value(0.5)}}
+
+
+def _block_of(name: str) -> Any:
+    def formula(account: Any, month: Any, parameters: Any) -> Any:
+        return _round(parameters(month).water[name].calc(account("volume", month)))
+
+    return formula
+
+
+def _fixed_parameter(account: Any, month: Any, parameters: Any) -> Any:
+    return np.full(account.count, parameters(month).water.fixed, np.float32)
+
+
+def _tax_parameter(account: Any, month: Any, parameters: Any) -> Any:
+    return _round(account("net", month) * parameters(month).water.tax)
+
+
+def _quota_parameter(account: Any, month: Any, parameters: Any) -> Any:
+    rates, weight, allowed = parameters(month).waste, account("weight", month), account("quota", month)
+    over = np.minimum(weight, allowed) * rates.standard + np.maximum(weight - allowed, 0) * rates.excess
+    fee = np.where(weight <= allowed * rates.half, weight * rates.reduced, over)
+    return np.where(account("payer", month) == Payer.quota_unit, _round(fee), np.float32(np.nan))
+
+
+def _plain_parameter(account: Any, month: Any, parameters: Any) -> Any:
+    fee = _round(account("weight", month) * parameters(month).waste.standard)
+    return np.where(account("payer", month) == Payer.other, fee, np.float32(np.nan))
+
+
+BLOCKS_BY_PARAMETERS = BLOCKS | {name: _block_of(name) for name in ("first", "second", "third")} | {"fixed": _fixed_parameter, "tax": _tax_parameter}
+QUOTA_BY_PARAMETERS = QUOTA | {"quota_fee": _quota_parameter, "plain_fee": _plain_parameter}
+
+
+# --- the ways ------------------------------------------------------------------------------------------------------
+
+
 def three_blocks(data: Data) -> list[Way]:
-    return [_way(data, [_variable(name, formula) for name, formula in BLOCKS.items()])]
+    return _ways(data, [], BLOCKS, BLOCKS_BY_PARAMETERS, BLOCK_PARAMETERS)
 
 
 def quota(data: Data) -> list[Way]:
@@ -96,22 +160,32 @@ def quota(data: Data) -> list[Way]:
         "definition_period": DateUnit.MONTH,
         "label": "payer",
     }
-    return [_way(data, [type("payer", (Variable,), body), *(_variable(name, formula) for name, formula in QUOTA.items())])]
+    return _ways(data, [type("payer", (Variable,), body)], QUOTA, QUOTA_BY_PARAMETERS, QUOTA_PARAMETERS)
 
 
-def _way(data: Data, variables: list[Any]) -> Way:
+def _ways(data: Data, given: list[Any], tuned: dict[str, Any], usual: dict[str, Any], parameters: dict[str, Any]) -> list[Way]:
+    one = [*given, *(_variable(name, formula) for name, formula in tuned.items())]
+    other = [*given, *(_variable(name, formula) for name, formula in usual.items())]
+    return [
+        _way(data, one, "OpenFisca-Core, float32", "openfisca", {}),
+        _way(data, other, "OpenFisca-Core, float32, rates as parameters", "openfisca parameters", parameters),
+    ]
+
+
+def _way(data: Data, variables: list[Any], name: str, group: str, parameters: dict[str, Any]) -> Way:
     system = TaxBenefitSystem([_ACCOUNT])
+    system.parameters = ParameterNode("", data=parameters)
     for variable in variables:
         system.add_variable(variable)
-    given = {name: _native(name, column, data) for name, column in data.columns.items()}
+    given = {key: _native(key, column, data) for key, column in data.columns.items()}
 
     def run() -> list[Any]:
         simulation = SimulationBuilder().build_default_simulation(system, data.rows)
-        for name, column in given.items():
-            simulation.set_input(name, MONTH, column)
-        return [simulation.calculate(name, MONTH) for name in data.work.outputs]
+        for key, column in given.items():
+            simulation.set_input(key, MONTH, column)
+        return [simulation.calculate(output, MONTH) for output in data.work.outputs]
 
-    return Way("OpenFisca-Core, float32", "openfisca", data.rows, run, fen_of_doubles)
+    return Way(name, group, data.rows, run, fen_of_doubles)
 
 
 def _native(name: str, column: Any, data: Data) -> Any:
