@@ -55,8 +55,9 @@ def test_polars_as_naturally_written_is_caught(work: tuple[str, workloads.Data])
 def test_a_double_is_caught(work: tuple[str, workloads.Data]) -> None:
     pytest.importorskip("openfisca_core")
     function, data = work
-    (way,) = getattr(import_module("benchmarks.peers.with_openfisca"), function)(data)
-    assert workloads.wrong(way.fen(way.run()), workloads.exact(data)) > 0
+    way, usual = getattr(import_module("benchmarks.peers.with_openfisca"), function)(data)
+    for one in (way, usual):
+        assert workloads.wrong(one.fen(one.run()), workloads.exact(data)) > 0
 
 
 def test_one_fen_in_one_column_is_one_wrong_invoice() -> None:
