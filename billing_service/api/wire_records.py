@@ -154,7 +154,7 @@ class ShareIn(Wire):
     point: Name
     account: Name
     parts: Amount
-    contract: Text = ""
+    contract: Text = Field(default="", description="for the office to know why; the parts are the account's, by whichever contract reads the measure")
     start: date = Field(alias="from")
     end: date | None = Field(default=None, alias="to")
     known: date | None = None

@@ -10,23 +10,26 @@ from decimal import Decimal as D
 
 import pytest
 
-from billing_service import entitled
+from billing_service import entitled, runs, working
 from billing_service.settings import Settings
 from billing_service.store import connect
-from tests.billing.conftest import Office
+from tests.billing.conftest import OWN_RULES, Office
 
 pytestmark = pytest.mark.both_databases
 
+LONG_AGO = datetime(2026, 1, 1, tzinfo=UTC)
 RECORD = "{id},{account},{point},water,{start},{end},{value},m3,{quality},,\n"
 
 
-def shares(office: Office, point: str, *given: tuple[str, object], start: str = "2026-01-01", end: str | None = None, known: str | None = None) -> None:
-    """Who shares a meter, each with its parts, recorded long before any run."""
+def shares(
+    office: Office, point: str, *given: tuple[str, object], start: str = "2026-01-01", end: str | None = None, known: str | None = None, at: datetime = LONG_AGO
+) -> None:
+    """Who shares a meter, each with its parts."""
     with office.opened() as engine, connect.writing(engine, "main") as conn:
         for account, parts in given:
             days = {"from": date.fromisoformat(start), "to": date.fromisoformat(end) if end else None, "known": date.fromisoformat(known) if known else None}
             about = {"point": point, "account": account, "parts": D(str(parts)), "contract": "", **days}
-            entitled.share(conn, Settings(user="li"), about, datetime(2026, 1, 1, tzinfo=UTC))
+            entitled.share(conn, Settings(user="li"), about, at)
 
 
 def record(name: str, account: str, point: str, value: object, start: str = "2026-10-01", end: str = "2026-11-01", quality: str = "actual") -> str:
@@ -113,6 +116,26 @@ def test_a_late_total_and_late_shares_are_differences_that_add_up(office: Office
     assert sum(line[-1] for line in office.lines() if line[1] == "difference") == (77 - 100) * 2
     assert office.does("verify", "--all")["problems"] == []
     assert office.does("run", "--period", "2026-10", "--known", "2026-11-21", by="li")["differences"] == 3  # as known then: 26, 26, 25 again
+
+
+def test_what_comes_while_a_run_is_in_work_is_for_the_next(office: Office) -> None:
+    """Chunks are worked minutes apart: shares and records that came between two of them are for neither."""
+    house(office)
+    shares(office, "M", ("A", 1), ("B", 1))
+    office.receives(usage=record("U", "H", "M", 10) + record("V", "C", "", 7))
+    settings = Settings(db=office.db, rules=(OWN_RULES,), user="li")
+    began = datetime(2026, 11, 2, tzinfo=UTC)
+    with office.opened() as engine:
+        with connect.writing(engine, "main") as conn:
+            run = runs.begin_in(conn, settings, (date(2026, 10, 1), date(2026, 11, 1)), None, began, size=1)
+        shares(office, "M", ("C", 8), at=datetime(2026, 11, 3, tzinfo=UTC))
+        office.receives(corrections="U2,H,M,water,2026-10-01,2026-11-01,100,m3,actual,U,\n")
+        working.work(engine, settings, run, lambda _what, _done, _of: None)
+    assert used(office) == {"A": "5", "B": "5", "C": "7"}
+    office.issues()
+    assert office.runs()["differences"] == 3
+    office.issues()
+    assert used_by_number(office)[-3:] == [("A", "10"), ("B", "10"), ("C", "87")]
 
 
 def used_by_number(office: Office) -> list[tuple[str, str]]:
