@@ -14,7 +14,7 @@ from billing_service.store import connect
 from tests.billing.calls import bearer, calling, made_key
 from tests.billing.conftest import ROOT, Office
 
-NAMED = {"name": "阳泉市 排水公司", "holds": ["times=3", "zero", "cliff"]}
+NAMED = {"name": "阳泉市 排水公司", "holds": ["cliff", "times=3", "zero"]}
 
 
 @pytest.mark.both_databases
@@ -31,7 +31,7 @@ def test_a_utility_names_itself_and_its_bills_bear_the_name(city: Office) -> Non
         assert wrong.json()["problems"][0]["code"] == "hold-rule-number"
         assert client.get("/v1/utility", headers=other).json()["name"] == "other"
         told = [(row["kind"], json.loads(row["data"])) for row in city.rows("events") if row["subject"] == "main"]
-        assert told == [("utility.named", {"name": NAMED["name"], "before": "main"}), ("holds.set", {"rules": {"times": "3", "zero": "", "cliff": ""}})]
+        assert told == [("utility.named", {"name": NAMED["name"], "before": "main"}), ("holds.set", {"rules": {"cliff": "", "times": "3", "zero": ""}})]
         client.put("/v1/utility", json={**NAMED, "holds": []}, headers={"idempotency-key": "d"})
         city.runs()
         city.issues()
