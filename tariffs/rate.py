@@ -340,7 +340,8 @@ def _derive(program: Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:
 def _read_chunk(program: Program, frame: Frame, start: int, stop: int, period: Period | None, by_row: bool) -> _Chunk:
     version, rows = program.version, stop - start
     given = {name: columns.cut(column, start, stop) for name, column in frame.columns.items()}
-    nothing: list[object] = [None] * rows
+    names = {*version.choices, *(item.full_name for item in version.inputs)}
+    nothing: list[object] = [] if names <= given.keys() else [None] * rows
     floats: list[Problem] = []
     read: dict[str, Column] = {name: intake.read_choice(given.get(name, nothing), choice) for name, choice in version.choices.items()}
     for item in version.inputs:
