@@ -291,6 +291,44 @@ charges: {fee: {formula: "round(x * y, 0.01)"}}
     ]
 
 
+EVERY_KIND = """
+inputs:
+  kind: {{choices: {{a: {{en: a}}, b: {{en: b}}}}}}
+  x: {{unit: t, step: 1, min: {low}, max: {most}}}
+  y: {{unit: t, step: 0.5, min: 0, max: 1000}}
+values:
+  price: {{value: {price}, unit: CNY/t}}
+  low: {{value: 3, unit: CNY/t}}
+  odd: {{value: 1.237, unit: CNY/t}}
+  end: {{value: 2000, unit: t}}
+charges:
+  least: {{formula: "min(x, end) * price"}}
+  greatest: {{formula: "max(x, y) * price"}}
+  parted: {{formula: "round(blocks(max(0, x), [y, end], [low, price, odd]), 0.01)"}}
+  banded: {{formula: "round(whole(max(0, x), [upto(y), below(end)], [low, price, odd]), 10)"}}
+  either: {{when: kind == "a", formula: "x * price if x > y else y * low"}}
+  rounded: {{formula: "round(x * odd, 0.05)"}}
+  even: {{formula: "round(x * odd, 1, half_even)"}}
+"""
+
+
+@pytest.mark.parametrize("low", [0, -50])
+@pytest.mark.parametrize("price", ["1", "3.5", "100"])
+@pytest.mark.parametrize("most", [10_000, 2**31 // 1000, 2**31 // 350, 2**31 // 100, 2**31 // 35, 2**31 - 1, 2**31, 2**32 + 1])
+def test_numbers_about_the_end_of_32_bits_stay_exact(most: int, price: str, low: int) -> None:
+    rated = version(EVERY_KIND.format(low=low, most=most, price=price))
+    xs = sorted({low, 0, 1, 2, 999, 1000, 1001, 2000, 2001, most // 2, most - 1, most})
+    facts = [{"kind": kind, "x": x, "y": D(y)} for x in xs for y in ("0", "0.5", "999.5", "1000") for kind in "ab"]
+    frame: dict[str, list[Any]] = {name: [row[name] for row in facts] for name in ("kind", "x", "y")}
+    found = rated.rate(frame, engine="numpy")
+    for index, row in enumerate(facts):
+        rating = rated.explain(row)
+        assert {name: column[index] for name, column in found.items() if column[index] is not None} == {
+            **{line.charge.full_name: line.amount for line in rating.lines},
+            "total": rating.total,
+        }
+
+
 def test_amounts_beyond_38_digits_leave_as_decimal256() -> None:
     wide = version("""
 inputs: {x: {unit: CNY, step: 0.01, min: 0, max: 999999999999999999999}}
@@ -348,7 +386,7 @@ def test_a_period_that_cannot_be_rated_is_refused_at_once() -> None:
 def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     frame: dict[str, list[Any]] = {"payer": ["other", "quota_unit", None] * 50, "weight": [str(i) for i in range(150)], "quota": ["70", None, "1"] * 50}
     whole = version(QUOTA).rate(frame, errors="return")
-    monkeypatch.setattr(rate_module, "CHUNK", 8)
+    monkeypatch.setattr(rate_module, "PART", 8)
     assert version(QUOTA).rate(frame, errors="return") == whole
     table = pa.concat_tables([pa.table(frame).slice(0, 40), pa.table(frame).slice(40)])
     assert version(QUOTA).rate(table, errors="return")[0].to_pydict() == whole[0]
@@ -387,7 +425,7 @@ def test_a_dictionary_of_bytes_reads_like_any_other(kind: Any) -> None:
     "body", [QUOTA, QUOTA + 'require: [{that: "weight <= quota", when: payer == "quota_unit", say: {en: too much}}]\n'], ids=["plain", "require"]
 )
 def test_threads_make_no_difference(body: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rate_module, "CHUNK", 8)
+    monkeypatch.setattr(rate_module, "PART", 8)
     count = 1003
     frame = pa.table(
         {

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import tariffs
-from tariffs.compiled import CHUNK
+from tariffs.rate import PART
 
 
 def frame(rows: int) -> pa.Table:
@@ -26,12 +26,12 @@ def frame(rows: int) -> pa.Table:
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_chunk_does_not_see_the_one_before(threads: int) -> None:
     version = tariffs.load("cn/beijing/kitchen-waste", on="2022-10-31")
-    given = frame(4 * CHUNK + 77)
+    given = frame(2 * PART + 77)
     before = pa.table({name: pa.array(column.to_pylist(), column.type) for name, column in zip(("weight", "quota"), given.columns[1:], strict=True)})
     found = version.rate(given, engine="numpy", threads=threads)
-    parts = [version.rate(given.slice(start, CHUNK // 2), engine="numpy", threads=1) for start in range(0, given.num_rows, CHUNK // 2)]
+    parts = [version.rate(given.slice(start, PART // 2), engine="numpy", threads=1) for start in range(0, given.num_rows, PART // 2)]
     assert found.combine_chunks().equals(pa.concat_tables(parts).combine_chunks())
     assert given.select(["weight", "quota"]).combine_chunks().equals(before), "what was given is as it was"
-    for row in (0, CHUNK - 1, CHUNK, 4 * CHUNK + 76):
+    for row in (0, PART - 1, PART, 2 * PART + 76):
         facts = {name: given.column(name)[row].as_py() for name in given.column_names}
         assert found.column("total")[row].as_py() == version.explain(facts).total
