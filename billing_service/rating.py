@@ -17,9 +17,10 @@ from billing_service.billing import Line, Part
 from billing_service.measured import SAMPLE, collect_facts
 from billing_service.problems import refused
 from billing_service.terms import Parked, Period, Records, Terms, park
-from tariffs import FactsError, TariffVersion
+from tariffs import FactsError, TariffVersion, UsageRecord
 from tariffs.errors import Problem
 from tariffs.facts import unknown
+from tariffs.gather import belongs, pick
 from tariffs.model import Charge
 
 
@@ -44,7 +45,8 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
     parts, parked = partial.rate(version, [one for one in fit if one.days], records, period, known)
     found.parts.extend(parts)
     found.parked.extend(parked)
-    fit = [one for one in fit if one.days is None]
+    fit, crossing = _without_crossing(version, [one for one in fit if one.days is None], records, period, known)
+    found.parked.extend(crossing)
     if staged.is_staged(version):
         parts, parked = staged.rate(version, fit, records, period, known)
         found.parts.extend(parts)
@@ -60,6 +62,34 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
     if rows:
         _rate_rows(version, rows, records, period, found)
     return found
+
+
+def _without_crossing(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> tuple[list[Terms], list[Parked]]:
+    """Leave out contracts with a summed record that began before the version did: its first days have another price, and nothing here splits it.
+
+    Where the version takes such records whole (``change: usage: new``) they are its own.
+    """
+    model = version.model
+    table = records.table.filter((pc.field("start") < model.effective) & (pc.field("end") > model.effective))
+    if model.change.get("usage") == "new" or not table.num_rows:
+        return list(terms), []
+    summed = {item.collect.measure for item in model.inputs if item.collect and item.collect.how == "sum"}
+    doubtful = set(table["account"].to_pylist())
+    own = staged.by_account([one for one in terms if one.account in doubtful], records)
+    good: list[Terms] = []
+    parked: list[Parked] = []
+    for one in terms:
+        counted = pick((model,), own.get(one.account, ()), period, known)[0]
+        bad = [record for record in counted if record.measure in summed and belongs(record, period) and record.start < model.effective]
+        parked += [park(one, _crosses(version, record), records.places.get(record.id)) for record in bad]
+        if not bad:
+            good.append(one)
+    return good, parked
+
+
+def _crosses(version: TariffVersion, record: UsageRecord) -> Problem:
+    said = {"id": record.id, "start": record.start, "end": record.end, "version": version.model.name, "effective": version.effective}
+    return problems.problem("record-crosses-version", **said)
 
 
 def standing_problem(version: TariffVersion, terms: Terms) -> Problem | None:

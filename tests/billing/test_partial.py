@@ -107,3 +107,31 @@ def test_a_version_that_came_since_the_last_run_is_not_passed_over(street: Offic
     told = [(one["account"], one["code"]) for one in street.exceptions(run["id"]) if one["tariff"] == "own/monthly"]
     assert told == [("A", "version-ends-inside"), ("E", "version-ends-inside")]
     assert "E" not in {row["account"] for row in street.rows("documents") if str(row["period_start"]) == "2026-10-01"}
+
+
+def test_a_record_that_began_under_an_older_price_is_never_billed_whole_by_the_newer(street: Office, tmp_path: Path) -> None:
+    """Read from 21 September to 21 October, with a new price since 1 October: it waits for a reading of that day, unless the rule takes it whole."""
+    rules = tmp_path / "rules"
+    text = (OWN_RULES / "test" / "monthly-use" / "2026-01-01.yaml").read_text("utf-8")
+    for name, usage in (("split", "by_days"), ("whole", "new")):
+        own = rules / "own" / name
+        own.mkdir(parents=True)
+        (own / "2026-01-01.yaml").write_text(text, "utf-8")
+        (own / "2026-10-01.yaml").write_text(text.replace("value: 2,", "value: 3,").replace("usage: by_days", f"usage: {usage}"), "utf-8")
+    street.receives(
+        accounts="E,e,household,,\nF,f,household,,\n",
+        contracts="CE,E,own/split,2026-01-01,,quota=31\nCF,F,own/whole,2026-01-01,,quota=31\n",
+        usage="UE,E,,water,2026-09-21,2026-10-21,30,m3,actual,,\nUF,F,,water,2026-09-21,2026-10-21,30,m3,actual,,\n",
+    )
+    run = street.does("run", "--period", "2026-10", "--rules", rules, by="li")
+    waiting = [one for one in street.exceptions(run["id"]) if one["account"] in "EF"]
+    assert [(one["account"], one["code"], one["line"]) for one in waiting] == [("E", "record-crosses-version", 2)]
+    assert "with a reading on 2026-10-01" in waiting[0]["reason"]
+    street.issues()
+    # What is wrong is replaced, and no bill was made for it: 10 days of September, 20 of October.
+    street.receives(corrections="UE1,E,,water,2026-09-21,2026-10-01,12,m3,actual,UE,\n", usage="UE2,E,,water,2026-10-01,2026-10-21,18,m3,actual,,\n")
+    street.does("run", "--period", "2026-10", "--rules", rules, by="li")
+    street.issues()
+    found = [(account, charge, amount) for account, _, _, charge, _, amount in street.lines() if account in "EF"]
+    assert found == [("E", "fee", D("8.00")), ("E", "usage", D("54.00")), ("F", "fee", D("8.00")), ("F", "usage", D("90.00"))]
+    assert street.does("verify", "--all")["problems"] == []
