@@ -106,7 +106,9 @@ def unread(records: Records, terms: Sequence[Terms], parked: Iterable[Parked], m
         wanted = read.get(account, set())
         if wanted is None or measure in wanted:
             continue
-        wrong = problem("usage-not-read" if account in read else "usage-without-contract", id=one_id, account=account, measure=measure)
+        wrong = records.undivided.get(one_id) or problem(
+            "usage-not-read" if account in read else "usage-without-contract", id=one_id, account=account, measure=measure
+        )
         file, line = places[one_id]
         found.append(Parked(account, "", "", wrong.code, wrong.values, sentence(wrong, "en"), file, line))
     return found

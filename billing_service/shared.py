@@ -49,9 +49,10 @@ class Division:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A meter that cannot be divided, and whose accounts would be billed by it."""
+    """A meter that cannot be divided, its records of the period, and whose accounts would be billed by it."""
 
     meter: Meter
+    records: tuple[str, ...]
     accounts: frozenset[str]
     wrong: Problem
 
@@ -88,7 +89,8 @@ def divide(meters: Meters, loaded: Mapping[str, TariffVersion], period: Period, 
             gone |= {one.id for one in mine}
         except Refused as refusal:
             sharers = {account for one in billed for account in _sharers(shares, (one.start, one.end))}
-            waiting.append(Waiting(meter, frozenset({*sharers, *(rows[one.id]["account"] for one in billed)}), refusal.problems[0]))
+            owners = {rows[one.id]["account"] for one in billed}
+            waiting.append(Waiting(meter, tuple(one.id for one in billed), frozenset(sharers | owners), refusal.problems[0]))
     undivided = {one.meter for one in waiting}
     return Divided(divisions, waiting, frozenset(one for one in gone if (rows[one]["point"], rows[one]["measure"]) not in undivided))
 
@@ -107,7 +109,8 @@ def with_parts(records: Records, meters: Meters, divided: Divided) -> Records:
             rows.append(_row(one, account))
             places[rows[-1]["id"]] = meters.records.places[one.first]
             told.setdefault(account, []).append(_told(one, account))
-    return replace(records, table=pa.concat_tables([kept, pa.Table.from_pylist(rows, kept.schema)]), places=places, divided=told)
+    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, kept.schema)])
+    return replace(records, table=table, places=places, divided=told, undivided={record: one.wrong for one in divided.waiting for record in one.records})
 
 
 def without_waiting(

@@ -46,13 +46,15 @@ class Parked:
 @dataclass(frozen=True, slots=True)
 class Records:
     """The period's usage records as columns for the library, and where each was read from; ``settled`` is what was issued
-    to an account within the period, as records; ``divided`` how an account's records of shared meters came about (``shared``).
+    to an account within the period, as records; ``divided`` how an account's records of shared meters came about, ``undivided``
+    why a record's meter could not be divided (``shared``).
     """
 
     table: pa.Table
     places: Mapping[str, tuple[str, int]]
     settled: Mapping[str, Sequence[UsageRecord]] = field(default_factory=dict)
     divided: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    undivided: Mapping[str, Problem] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

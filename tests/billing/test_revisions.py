@@ -114,6 +114,7 @@ def test_shares_of_a_meter_are_exact_and_change_by_rows(office: Office) -> None:
             assert entitlements.add_share(conn, "main", **values) == 1
             assert entitlements.add_share(conn, "main", **{**values, "parts": Decimal(1), "known": date(2026, 11, 10)}) == 2
         with connect.reading(engine, "main") as conn:
-            now, then = (entitlements.shares_of(conn, "main", *OCTOBER, known) for known in (None, date(2026, 11, 9)))
+            now, then = (entitlements.shares_at(conn, "main", {"M1"}, OCTOBER[1], known, NOW) for known in (None, date(2026, 11, 9)))
             assert [(row.account, row.parts) for row in now] == [("A1", Decimal("45.5")), ("A2", Decimal(1))]
             assert [(row.account, row.parts) for row in then] == [("A1", Decimal("45.5")), ("A2", Decimal("0.000001"))]
+            assert entitlements.shares_at(conn, "main", {"M1"}, OCTOBER[1], None, datetime(2026, 11, 2, tzinfo=UTC)) == []  # not recorded yet
