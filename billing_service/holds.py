@@ -24,7 +24,7 @@ from billing_service.store import documents, entitlements, events, runs, utiliti
 from billing_service.store import holds as store
 from billing_service.store.connect import Connection, Engine, reading, writing
 from billing_service.store.ledger import Among
-from billing_service.terms import Period, Records
+from billing_service.terms import Period, Records, as_long_before
 from tariffs import TariffVersion
 from tariffs.errors import Problem
 from tariffs.gather import measured
@@ -100,7 +100,7 @@ def _estimated(records: Records, period: Period) -> frozenset[str]:
 def _ended(conn: Connection, utility: str, fixed: Fixed, among: Among) -> dict[str, dict[str, str]]:
     """Accounts whose relief ended since the period before this one began, with nothing in its place."""
     start, end = fixed.period
-    rows = entitlements.reliefs_among(conn, utility, start - (end - start), end, fixed.known, among, fixed.as_of)
+    rows = entitlements.reliefs_among(conn, utility, as_long_before(fixed.period), end, fixed.known, among, fixed.as_of)
     going_on = {(row.account, row.contract, row.tariff) for row in rows if row.to is None or row.to > start}
     over = [row for row in rows if row.to is not None and row.to <= start and (row.account, row.contract, row.tariff) not in going_on]
     return {row.account: {"relief": row.id, "end": row.to.isoformat()} for row in over}

@@ -32,7 +32,7 @@ from billing_service.store.binary import Coded, Rows
 from billing_service.store.connect import Connection
 from billing_service.store.ledger import Among
 from billing_service.store.tables import MONEY_PLACES
-from billing_service.terms import Terms
+from billing_service.terms import Terms, as_long_before
 from tariffs import FactsError, TariffVersion
 from tariffs.collect import collect
 from tariffs.gather import gather, measured
@@ -102,7 +102,7 @@ def bill(conn: Connection, utility: str, fixed: Fixed, among: Among) -> Plain:
 def _begin(conn: Connection, utility: str, fixed: Fixed, among: Among) -> _Work:
     (start, end), known = fixed.period, fixed.known
     busy = list(store.busy(conn, utility, start, end, among))
-    entitled = store.entitled(conn, utility, start - (end - start), end, among)
+    entitled = store.entitled(conn, utility, as_long_before(fixed.period), end, among)
     shared = store.shared(conn, utility, start, end, among)
     terms = store.contracts_of(conn, utility, start, end, known, among).combine_chunks()
     records = store.records_of(conn, utility, start, end, among).combine_chunks()

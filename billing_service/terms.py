@@ -70,6 +70,12 @@ class Meters:
     sharers: frozenset[str]
 
 
+def as_long_before(period: Period) -> date:
+    """The day as long before a period as it has days; the first day there is, where there would be none."""
+    start, end = period
+    return date.fromordinal(max(1, 2 * start.toordinal() - end.toordinal()))
+
+
 def park(terms: Terms, wrong: Problem, place: tuple[str, int] | None = None) -> Parked:
     """A contract and why it waits; the place is the usage row's where one is at fault, else the contract's own."""
     file, line = place or (terms.file, terms.line)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Annotated
 
 from fastapi import Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 from starlette.concurrency import run_in_threadpool
 
 from billing_service import keys
@@ -19,7 +19,6 @@ from billing_service.settings import Settings
 #: Seconds for which a key that was good is taken as good without asking the database; a key taken back ends that late.
 TRUSTED = 5.0
 _MOST = 10_000
-_BEARER = HTTPBearer(auto_error=False, scheme_name="key", description="`Authorization: Bearer <key>`, a key made by `billing key create`")
 
 
 @dataclass(slots=True)
@@ -29,16 +28,21 @@ class Trust:
     seen: dict[str, tuple[Caller, float]] = field(default_factory=dict)
 
 
-def needs(scope: str) -> Callable[..., Awaitable[Caller]]:
-    """A dependency that gives the caller. Refused: 401 for a key that opens nothing, 403 for one without the scope."""
+class Needs(HTTPBearer):
+    """A dependency that gives the caller. Refused: 401 for a key that opens nothing, 403 for one without the scope.
 
-    async def found(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]) -> Caller:
-        who = await _caller(request, given.credentials if given else "")
-        keys.demand(who, scope)
+    It is the framework's own bearer scheme, so that the description of the API names it, and one dependency instead of two: that is a tenth of a quote.
+    """
+
+    def __init__(self, scope: str) -> None:
+        super().__init__(auto_error=False, scheme_name="key", description="`Authorization: Bearer <key>`, a key made by `billing key create`")
+        self.scope = scope
+
+    async def __call__(self, request: Request) -> Caller:  # type: ignore[override]  # who calls, not what was sent
+        kind, text = get_authorization_scheme_param(request.headers.get("Authorization"))
+        who = await _caller(request, text if kind.lower() == "bearer" else "")
+        keys.demand(who, self.scope)
         return who
-
-    found.__name__ = f"needs_{scope}"
-    return found
 
 
 async def _caller(request: Request, text: str) -> Caller:
@@ -62,9 +66,9 @@ def settings_for(request: Request, who: Caller) -> Settings:
     return replace(found, utility=who.utility, user=who.name)
 
 
-Quoting = Annotated[Caller, Security(needs("quote"))]
-Reading = Annotated[Caller, Security(needs("read"))]
-Writing = Annotated[Caller, Security(needs("write"))]
-Running = Annotated[Caller, Security(needs("run"))]
-Approving = Annotated[Caller, Security(needs("approve"))]
-Administering = Annotated[Caller, Security(needs("admin"))]
+Quoting = Annotated[Caller, Security(Needs("quote"))]
+Reading = Annotated[Caller, Security(Needs("read"))]
+Writing = Annotated[Caller, Security(Needs("write"))]
+Running = Annotated[Caller, Security(Needs("run"))]
+Approving = Annotated[Caller, Security(Needs("approve"))]
+Administering = Annotated[Caller, Security(Needs("admin"))]
