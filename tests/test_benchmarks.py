@@ -9,7 +9,9 @@ import pytest
 
 pytest.importorskip("pyarrow")
 from benchmarks import measure, rate, results, table, workloads
+from benchmarks import run as bill_run
 from benchmarks.results import Figure, Ratio
+from soak import kills
 
 ROWS = 2_000
 #: What others give is theirs; that these round and compare as the rule has it is what makes their speed worth a comparison.
@@ -126,3 +128,12 @@ def test_ratios_are_shown_beside_what_is_promised_of_them_if_anything_is(capsys:
     results.show("title", [], [Ratio("a", 2, at_least=3), Ratio("b", 2, at_least=1, at_most=2), Ratio("c", 2)])
     shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()[2:]]
     assert shown == ["2.00 MISSED a: at least 3", "2.00 kept b: at least 1 and at most 2", "2.00 c"]
+
+
+def test_a_run_and_the_copy_beside_it_load_the_same_rows() -> None:
+    with kills.place("postgresql") as where:
+        kills.prepare(where.prepared, 60, 7)
+        times, counts = bill_run._times(where, chunk=25, repeat=1, workers=1, copied=True)
+    assert set(times) == {"end to end", "ours", "floor"}
+    assert 0 < counts["plain"] < counts["invoices"] <= 60  # some go the general way, which no COPY stands beside
+    assert counts["rows"] > 4 * counts["plain"]  # a document, its part, its claim and its lines
