@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from billing_service.cli import app
 from billing_service.settings import Settings
 from billing_service.store import connect, tables
+from examples.yangquan.generate import read_month, write
 from tests.billing import postgres
 
 ROOT = Path(__file__).parent.parent.parent
@@ -26,6 +27,7 @@ RULES = CITY / "rules"
 OWN_RULES = Path(__file__).parent / "rules"
 PACKS = tuple(sorted(path.name for path in (RULES / "cn" / "yangquan").iterdir()))
 OCTOBER = "2026-10"
+ACCOUNTS = 300  # of the small city
 
 HEADS = {
     "accounts": "account,name,class,address,district",
@@ -190,6 +192,15 @@ def office(make_office: Callable[[str], Office]) -> Office:
 def city(office: Office) -> Office:
     """Two households and a shop of the sample city, its packs adopted."""
     return furnish(office)
+
+
+@pytest.fixture
+def ready(office: Office, tmp_path: Path) -> Office:
+    """A small city with its planted faults, imported and adopted."""
+    write(ACCOUNTS, 7, read_month(OCTOBER), tmp_path / "data")
+    office.adopts_all()
+    office.says("import", tmp_path / "data", by="li")
+    return office
 
 
 def furnish(office: Office) -> Office:

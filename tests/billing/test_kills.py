@@ -15,21 +15,10 @@ from billing_service import chunk, fixed, runs, working
 from billing_service.settings import Settings
 from billing_service.store import connect
 from billing_service.store import runs as store
-from examples.yangquan.generate import read_month, write
 from soak import kills
-from tests.billing.conftest import OCTOBER, OWN_RULES, RULES, Office
+from tests.billing.conftest import OWN_RULES, RULES, Office
 
 pytestmark = pytest.mark.both_databases
-ACCOUNTS = 300
-
-
-@pytest.fixture
-def ready(office: Office, tmp_path: Path) -> Office:
-    """A small city, imported and adopted."""
-    write(ACCOUNTS, 7, read_month(OCTOBER), tmp_path / "data")
-    office.adopts_all()
-    office.says("import", tmp_path / "data", by="li")
-    return office
 
 
 class Killed(BaseException):

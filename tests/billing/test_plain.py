@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,24 +16,13 @@ from billing_service import chunk, fixed, plain, runs
 from billing_service.settings import Settings
 from billing_service.store import connect, entitlements, tables
 from billing_service.store import runs as store
-from examples.yangquan.generate import read_month, write
 from soak import kills
-from tests.billing.conftest import OCTOBER, OWN_RULES, RULES, Office
+from tests.billing.conftest import ACCOUNTS, OWN_RULES, RULES, Office
 
 pytestmark = pytest.mark.both_databases
-ACCOUNTS = 300
 PERIOD = (date(2026, 10, 1), date(2026, 11, 1))
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 Rows = dict[str, list[tuple[str, ...]]]
-
-
-@pytest.fixture
-def ready(office: Office, tmp_path: Path) -> Office:
-    """A small city with its planted faults, imported and adopted."""
-    write(ACCOUNTS, 7, read_month(OCTOBER), tmp_path / "data")
-    office.adopts_all()
-    office.says("import", tmp_path / "data", by="li")
-    return office
 
 
 class Undone(Exception):
