@@ -11,6 +11,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from billing_service.partial import is_cut
 from billing_service.problems import problem
 from billing_service.staged import given_facts
 from billing_service.terms import Period
@@ -28,7 +29,7 @@ from tariffs.units import named
 
 def crossed(version: TariffVersion, now: Mapping[str, Any], last: Mapping[str, Any], period: Period) -> Problem | None:
     """The first cliff between the facts of the ``last`` bill and those of this one, as both are kept; None: there is none."""
-    if any(isinstance(value, dict) and "start" in value for value in now.values()):
+    if is_cut(now):
         return None  # of part of a period: what it measured is not to be compared with a whole one
     facts, before = given_facts(now), given_facts(last)
     for item in version.model.inputs:

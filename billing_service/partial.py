@@ -44,12 +44,18 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
 
 def explained(version: TariffVersion, kept: Mapping[str, Any], period: Period) -> Rating:
     """The rating behind a part of a document, from the facts it keeps; the same for ever."""
-    cut = kept.get(_CUT)
-    if not isinstance(cut, dict) or "start" not in cut:
+    if not is_cut(kept):
         return version.explain(given_facts(kept), period=period)
+    cut = kept[_CUT]
     facts = given_facts({name: value for name, value in kept.items() if name != _CUT})
     days = date.fromisoformat(cut["start"]), date.fromisoformat(cut["end"])
     return _public(explain_part(version.model, _cut_of(cut), facts, days))
+
+
+def is_cut(kept: Mapping[str, Any]) -> bool:
+    """Whether these are the facts of part of a period."""
+    cut = kept.get(_CUT)
+    return isinstance(cut, dict) and "start" in cut
 
 
 def _public(rating: m.Rating) -> Rating:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute
 
-from billing_service.billing import document_ids
+from billing_service.billing import document_id
 from billing_service.fixed import Fixed
 from billing_service.measured import SAMPLE, measures, record_of
 from billing_service.problems import refused
@@ -32,7 +32,7 @@ from billing_service.store.binary import Coded, Rows
 from billing_service.store.connect import Connection
 from billing_service.store.ledger import Among
 from billing_service.store.tables import MONEY_PLACES
-from billing_service.terms import Terms, as_long_before
+from billing_service.terms import as_long_before
 from tariffs import FactsError, TariffVersion
 from tariffs.collect import collect
 from tariffs.gather import gather, measured
@@ -135,6 +135,11 @@ def _doubt(work: _Work, accounts: Any) -> None:
     work.doubtful[codes[codes >= 0]] = True
 
 
+def _on(work: _Work, tariff: str) -> Mask:
+    """Which contracts are on a tariff."""
+    return np.array([one == tariff for one in work.tariff], np.bool_)
+
+
 def _columnar(fixed: Fixed, version: TariffVersion) -> bool:
     """One version, one way to pay, and records of the period alone."""
     hows = [item.collect for item in measured(version.model) if item.collect]
@@ -174,7 +179,7 @@ def _doubt_records(work: _Work, shared: pa.Table) -> None:
     known = sorted({name for version in loaded.values() for name in measures(version)})
     reads = np.zeros((len(work.names), len(known) + 1), np.bool_)  # the last column: a measure nobody knows
     for tariff, version in loaded.items():
-        mine = work.account[np.array([one == tariff for one in work.tariff], np.bool_)]
+        mine = work.account[_on(work, tariff)]
         for name in measures(version):
             reads[mine, known.index(name)] = True
     account, measure = _codes(work.names, table["account"]), _codes(pa.array(known, pa.string()), table["measure"])
@@ -187,13 +192,13 @@ def _doubt_records(work: _Work, shared: pa.Table) -> None:
 def _rate(work: _Work, tariff: str) -> _Rated | None:
     """Collect and rate the contracts of those who are plain so far; who gives any trouble is doubted."""
     version = work.fixed.loaded[tariff]
-    mine = np.flatnonzero(np.array([one == tariff for one in work.tariff], np.bool_) & ~work.doubtful[work.account])
+    mine = np.flatnonzero(_on(work, tariff) & ~work.doubtful[work.account])
     if not len(mine):
         return None
     texts = _whole(work.contracts["facts"]).take(pa.array(mine)).dictionary_encode()
     standing: list[dict[str, str]] = [json.loads(text) for text in texts.dictionary.to_pylist()]
     code = np.asarray(texts.indices.to_numpy(), np.int64)
-    off = [standing_problem(version, Terms("", "", tariff, one, "", 0)) is not None for one in standing]
+    off = [standing_problem(version, one) is not None for one in standing]
     work.doubtful[work.account[mine[np.array(off, np.bool_)[code]]]] = True
     columns = _collected(work, version, work.names.take(pa.array(work.account[mine])))
     coded = {name: column.dictionary_encode() for name, column in columns.items()}
@@ -294,8 +299,7 @@ def _assemble(utility: str, work: _Work, rated: Sequence[_Rated], others: tuple[
     names = work.names.take(pa.array(account[begins]))
     ways = sorted({(one.version.model.direction, one.version.currency) for one in rated})
     way = np.array([ways.index((one.version.model.direction, one.version.currency)) for one in rated])[tariff[begins]]
-    by_way = [document_ids(utility, run, names.to_pylist(), "invoice", *one) for one in ways]
-    ids = pa.array(by_way[0] if len(ways) == 1 else [by_way[one][at] for at, one in enumerate(way.tolist())], pa.string())
+    ids = pa.array([document_id(utility, run, name, "invoice", *ways[one]) for name, one in zip(names.to_pylist(), way.tolist(), strict=True)], pa.string())
     same = {"run": run, "kind": "invoice", "period_start": start, "period_end": end, "state": "draft", "known": work.fixed.known}
     paid = Coded(way, {"direction": pa.array([one for one, _ in ways]), "currency": pa.array([one for _, one in ways])})
     texts = pa.array([json.dumps(one, sort_keys=True, ensure_ascii=False) for found in rated for one in found.facts], pa.string())

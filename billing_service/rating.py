@@ -37,7 +37,7 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
     found = Rated()
     fit = []
     for one in terms:
-        wrong = standing_problem(version, one)
+        wrong = standing_problem(version, one.facts)
         if wrong is None:
             fit.append(one)
         else:
@@ -92,10 +92,10 @@ def _crosses(version: TariffVersion, record: UsageRecord) -> Problem:
     return problems.problem("record-crosses-version", **said)
 
 
-def standing_problem(version: TariffVersion, terms: Terms) -> Problem | None:
+def standing_problem(version: TariffVersion, facts: Mapping[str, str]) -> Problem | None:
     """A fact of the contract that the version does not know, or measures: found here, so that one contract does not spoil a column."""
     inputs = {item.full_name: item for item in version.model.inputs}
-    for name in terms.facts:
+    for name in facts:
         if name not in inputs and name not in version.model.choices:
             return unknown(version.model, name)
         if name in inputs and inputs[name].collect is not None:

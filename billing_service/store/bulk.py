@@ -29,12 +29,7 @@ def insert_columns(conn: Connection, table: Table, utility: str, columns: Mappin
     rows = zip(*values, strict=True)
     if conn.dialect.name == "postgresql":
         return _copy(conn, table, utility, list(columns), rows)
-    found = [(utility, *row) for row in rows]
-    if found:
-        names = ", ".join(f'"{name}"' for name in ("utility", *columns))
-        marks = ", ".join("?" * (len(columns) + 1))
-        conn.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", found)  # noqa: S608  names of our own tables
-    return len(found)
+    return _insert(conn, table, ["utility", *columns], [(utility, *row) for row in rows])
 
 
 def insert_rows(conn: Connection, table: Table, utility: str, rows: Rows) -> int:
@@ -42,10 +37,8 @@ def insert_rows(conn: Connection, table: Table, utility: str, rows: Rows) -> int
     mine = replace(rows, same={"utility": utility, **rows.same})
     if conn.dialect.name == "postgresql":
         copy_blocks(conn, table, mine.names, blocks(table, mine), binary=True)
-    elif rows.count:
-        names = ", ".join(f'"{name}"' for name in mine.names)
-        marks = ", ".join("?" * len(mine.names))
-        conn.exec_driver_sql(f"INSERT INTO {table.name} ({names}) VALUES ({marks})", list(zip(*plain_values(table, mine), strict=True)))  # noqa: S608  our own tables
+    else:
+        _insert(conn, table, mine.names, list(zip(*plain_values(table, mine), strict=True)))
     return rows.count
 
 
@@ -54,6 +47,13 @@ def copy_blocks(conn: Connection, table: Table, names: Sequence[str], blocks: It
     with _loading(conn, table) as (target, cursor), cursor.copy(_statement(target, names, binary=binary)) as copy:
         for block in blocks:
             copy.write(block)
+
+
+def _insert(conn: Connection, table: Table, names: Sequence[str], rows: list[tuple[Any, ...]]) -> int:
+    if rows:
+        marks = ", ".join("?" * len(names))
+        conn.exec_driver_sql(f"INSERT INTO {table.name} ({_listed(names)}) VALUES ({marks})", rows)  # noqa: S608  names of our own tables
+    return len(rows)
 
 
 def _copy(conn: Connection, table: Table, utility: str, names: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> int:
@@ -66,8 +66,11 @@ def _copy(conn: Connection, table: Table, utility: str, names: Sequence[str], ro
 
 
 def _statement(target: str, names: Sequence[str], *, binary: bool) -> str:
-    listed = ", ".join(f'"{name}"' for name in names)
-    return f"COPY {target} ({listed}) FROM STDIN" + (" (FORMAT BINARY)" if binary else "")
+    return f"COPY {target} ({_listed(names)}) FROM STDIN" + (" (FORMAT BINARY)" if binary else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, and_, func, insert, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, insert, select, true
 
 from billing_service import problems
 from billing_service.store import revisions
@@ -136,16 +136,21 @@ def owners(conn: Connection, utility: str, ids: Collection[str]) -> dict[str, tu
     return {row.id: (row.account, row.measure) for piece in chunks(sorted(ids)) for row in conn.execute(query.where(table.id.in_(piece)))}
 
 
+def terms_touching(utility: str, start: date, end: date, known: date | None, among: Among) -> Select[Any]:
+    """The query for every row of terms that touches [start, end)."""
+    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
+    return query.where(*within(contracts.c.account, among))
+
+
 def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among = EVERYBODY) -> list[Row[Any]]:
     """Every row of terms that touches [start, end); by account, contract and first day."""
-    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
-    return list(conn.execute(query.where(*within(contracts.c.account, among)).order_by(contracts.c.account, contracts.c.contract, contracts.c["from"])))
+    query = terms_touching(utility, start, end, known, among)
+    return list(conn.execute(query.order_by(contracts.c.account, contracts.c.contract, contracts.c["from"])))
 
 
 def tariffs_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among = EVERYBODY) -> list[str]:
     """The tariffs of every row of terms that touches [start, end)."""
-    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
-    query = query.where(*within(contracts.c.account, among)).with_only_columns(contracts.c.tariff).distinct()
+    query = terms_touching(utility, start, end, known, among).with_only_columns(contracts.c.tariff).distinct()
     return sorted(conn.execute(query).scalars())
 
 
@@ -154,8 +159,7 @@ def tariffs_by_account(
 ) -> list[tuple[str, str]]:
     """The tariffs of these accounts' terms that touch [start, end), by account and tariff."""
     mine = contracts.c
-    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
-    query = query.with_only_columns(mine.account, mine.tariff).distinct()
+    query = terms_touching(utility, start, end, known, among).with_only_columns(mine.account, mine.tariff).distinct()
     return sorted((row.account, row.tariff) for piece in chunks(sorted(names)) for row in conn.execute(query.where(mine.account.in_(piece))))
 
 

@@ -7,14 +7,13 @@ from datetime import date
 from typing import Any
 
 import pyarrow as pa
-from sqlalchemy import Connection, and_, select, true
+from sqlalchemy import Connection, select
 
-from billing_service.store import revisions
 from billing_service.store.binary import Rows
 from billing_service.store.bulk import insert_rows
 from billing_service.store.columns import fetch
 from billing_service.store.documents import ISSUED, OPEN
-from billing_service.store.ledger import Among, arrived, within
+from billing_service.store.ledger import Among, arrived, terms_touching, within
 from billing_service.store.tables import billed, contracts, documents, lines, parts, reliefs, shares, usage_records
 
 _RECORD = ("id", "account", "point", "measure", "start", "end", "value", "unit", "quality", "replaces", "known", "below")
@@ -48,8 +47,7 @@ def shared(conn: Connection, utility: str, start: date, end: date, among: Among)
 def contracts_of(conn: Connection, utility: str, start: date, end: date, known: date | None, among: Among) -> pa.Table:
     """What ``ledger.contracts_of`` finds."""
     mine = contracts.c
-    query = revisions.standing(contracts, utility, start, end, known, lambda table: and_(true(), *arrived(table, among)))
-    query = query.where(*within(mine.account, among))
+    query = terms_touching(utility, start, end, known, among)
     return fetch(conn, query.with_only_columns(mine.account, mine.contract, mine["from"], mine.to, mine.tariff, mine.facts))
 
 
