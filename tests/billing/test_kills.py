@@ -117,4 +117,6 @@ def test_two_commands_at_the_same_moment_bill_everybody_once(ready: Office) -> N
     assert [process.wait() for process in both] == [0, 0]
     documents = ready.rows("documents")
     assert len({(row["account"], row["kind"], row["direction"]) for row in documents}) == len(documents) > 200
-    assert [row["state"] for row in ready.rows("runs")] == ["draft"]
+    # Whoever came when all was done finds nothing to bill, and keeps at most the exceptions it saw.
+    states = [row["state"] for row in ready.rows("runs")]
+    assert states.count("draft") == 1 and set(states) <= {"draft", "empty"}
