@@ -1,7 +1,8 @@
 """``python -m soak machine --db both``: random lives of a small utility beside a model in plain Python that says what must have been issued.
 
-Accounts, changed contracts, records and their corrections, retroactive versions, runs, credit notes and kills with -9 come in any order;
-after every step the model's documents are the database's, and ``verify`` finds nothing. A killed run or issue is continued at once.
+Accounts, changed contracts, reliefs, records (estimated ones too) and their corrections, retroactive versions, runs, held bills and
+what is decided about them, credit notes and kills with -9 come in any order; after every step the model's documents are the
+database's, and ``verify`` finds nothing. A killed run or issue is continued at once.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import event, select
 
-from billing_service import corrections, crediting, runs, working
+from billing_service import corrections, crediting, entitled, holds, runs, working
 from billing_service.problems import Refused
 from billing_service.receiving import receive
 from billing_service.settings import Settings
@@ -40,6 +41,8 @@ MONTHS = tuple((date(2026, month, 1), date(2026, month + 1, 1)) for month in (8,
 BEGAN = datetime(2026, 11, 23, tzinfo=UTC)
 STEPS: Counter[str] = Counter()
 Key = tuple[str, int]  # account, place in MONTHS
+Record = tuple[Key, str, int, str, str]  # whose and of when, point, value, what it replaces, quality
+QUALITIES = st.sampled_from(["actual", "actual", "estimated"])
 
 
 def silent(_what: str, _done: int, _of: int) -> None:
@@ -78,7 +81,10 @@ class Machine(RuleBasedStateMachine):
         self.db = connect.engine(self.own.url)
         self.now, self.revision, self.raised = BEGAN, 1, Decimal(0)
         self.terms: dict[str, list[tuple[date, str]]] = {}
-        self.records: dict[str, tuple[Key, str, int, str]] = {}  # id -> key, point, value, replaces
+        self.records: dict[str, Record] = {}
+        self.reliefs: dict[str, tuple[date, date | None, str]] = {}
+        self.hold_rules: dict[str, str] = {}
+        self.held: dict[str, set[Key]] = {}
         self.drafts: dict[str, dict[Key, tuple[str, Decimal]]] = {}
         self.issued: dict[Key, list[Decimal]] = {}
         self.credited: Counter[Key] = Counter()
@@ -121,28 +127,58 @@ class Machine(RuleBasedStateMachine):
         if all(begins != one for one, _ in self.terms[name]):
             self.contract(name, begins, user)
 
+    @precondition(lambda self: self.terms.keys() - self.reliefs.keys())
+    @rule(
+        data=st.data(),
+        user=st.sampled_from(sorted(PRICES)),
+        begins=st.sampled_from([date(2026, 1, 1), date(2026, 9, 1), date(2026, 9, 15)]),
+        to=st.sampled_from([None, date(2026, 10, 1), date(2026, 10, 15)]),
+    )
+    def relief(self, data: st.DataObject, user: str, begins: date, to: date | None) -> None:
+        name = data.draw(st.sampled_from(sorted(self.terms.keys() - self.reliefs.keys())))
+        self.reliefs[name] = begins, to, user
+        row = {
+            "id": f"R{name}",
+            "account": name,
+            "contract": "",
+            "tariff": "",
+            "facts": {"user": user},
+            "from": begins,
+            "to": to,
+            "proof": "seen",
+            "known": None,
+        }
+        with connect.writing(self.db, "main") as conn:
+            assert entitled.relief(conn, self.own, row, self.tick()) == entitled.relief(conn, self.own, row, self.tick())
+
     @precondition(lambda self: self.terms)
-    @rule(data=st.data(), month=st.integers(0, 2), point=st.sampled_from("PQ"), value=st.integers(0, 40))
-    def record(self, data: st.DataObject, month: int, point: str, value: int) -> None:
-        self.add(data.draw(st.sampled_from(sorted(self.terms))), month, point, value, "")
+    @rule(data=st.data(), month=st.integers(0, 2), point=st.sampled_from("PQ"), value=st.integers(0, 40), quality=QUALITIES)
+    def record(self, data: st.DataObject, month: int, point: str, value: int, quality: str) -> None:
+        self.add(((data.draw(st.sampled_from(sorted(self.terms))), month), point, value, "", quality))
 
     @precondition(lambda self: self.standing())
-    @rule(data=st.data(), value=st.integers(0, 40))
-    def corrected(self, data: st.DataObject, value: int) -> None:
+    @rule(data=st.data(), value=st.integers(0, 40), quality=QUALITIES)
+    def corrected(self, data: st.DataObject, value: int, quality: str) -> None:
         old = data.draw(st.sampled_from(self.standing()))
-        (name, month), point, *_ = self.records[old]
-        self.add(name, month, point, value, old)
+        key, point, *_ = self.records[old]
+        self.add((key, point, value, old, quality))
 
-    def add(self, name: str, month: int, point: str, value: int, replaces: str) -> None:
+    def add(self, record: Record) -> None:
         one = f"U{len(self.records)}"
-        self.records[one] = (name, month), point, value, replaces
+        self.records[one] = record
         assert self.sends("usage", self.row(one)) == (1, 0, 0)
 
     def row(self, one: str) -> dict[str, Any]:
-        (name, month), point, value, replaces = self.records[one]
+        (name, month), point, value, replaces, quality = self.records[one]
         start, end = MONTHS[month]
-        days = {"start": start, "end": end}
-        return {"id": one, "account": name, "point": point, "measure": "water", "value": str(value), "unit": "m3", "replaces": replaces, **days}
+        days = {"start": start, "end": end, "replaces": replaces, "quality": quality}
+        return {"id": one, "account": name, "point": point, "measure": "water", "value": str(value), "unit": "m3", **days}
+
+    @rule(over=st.sampled_from(["", "20", "60"]), estimated=st.booleans())
+    def rules_of_holds(self, over: str, estimated: bool) -> None:
+        self.hold_rules = {**({"over": over} if over else {}), **({"estimated": ""} if estimated else {})}
+        with connect.writing(self.db, "main") as conn:
+            holds.set_rules(conn, self.own, self.hold_rules, self.tick())
 
     @precondition(lambda self: self.records)
     @rule(data=st.data(), other=st.booleans())
@@ -164,14 +200,19 @@ class Machine(RuleBasedStateMachine):
     # --- what must come of it ---
 
     def standing(self) -> list[str]:
-        replaced = {replaces for *_, replaces in self.records.values()}
+        replaced = {replaces for _, _, _, replaces, _ in self.records.values()}
         return sorted(self.records.keys() - replaced)
 
     def price(self, key: Key) -> Decimal | None:
         """None: it cannot be billed."""
         start, end = MONTHS[key[1]]
         begins, user = max(one for one in self.terms[key[0]] if one[0] < end)
-        mine = [(point, value) for where, point, value, _ in map(self.records.__getitem__, self.standing()) if where == key]
+        first, last, other = self.reliefs.get(key[0], (end, None, ""))
+        if first < end and (last is None or last > start):
+            if first > start or (last is not None and last < end):
+                return None
+            user = other
+        mine = [(point, value) for where, point, value, _, _ in map(self.records.__getitem__, self.standing()) if where == key]
         if begins > start or not mine or len({point for point, _ in mine}) < len(mine):
             return None
         return sum(value for _, value in mine) * (PRICES[user] + self.raised)
@@ -196,8 +237,17 @@ class Machine(RuleBasedStateMachine):
         documents = {(row.account, month): (row.kind, row.total) for row in self.rows("documents") if row.run == run}
         assert documents == drafts, (documents, drafts)
         assert {row.account for row in self.rows("exceptions") if row.run == run} == parked
+        held = {key for key, (kind, amount) in drafts.items() if self.odd(key, kind, amount)}
+        assert {(row.account, month) for row in self.rows("documents") if row.run == run and row.state == "held"} == held
         if drafts:
-            self.drafts[run] = drafts
+            self.drafts[run], self.held[run] = drafts, held
+
+    def odd(self, key: Key, kind: str, amount: Decimal) -> bool:
+        """Whether a rule in force now holds it: bills for their records, differences only for their size."""
+        guessed = any(self.records[one][0] == key and self.records[one][4] == "estimated" for one in self.standing())
+        return ("estimated" in self.hold_rules and kind == "invoice" and guessed) or (
+            "over" in self.hold_rules and abs(amount) > Decimal(self.hold_rules["over"])
+        )
 
     def rows(self, name: str) -> list[Any]:
         table = tables.metadata.tables[name]
@@ -238,12 +288,16 @@ class Machine(RuleBasedStateMachine):
         run = data.draw(st.sampled_from(sorted(self.drafts)))
         runs.review(self.db, self.own, run, self.tick())
         self.refused("same-person", lambda: runs.approve(self.db, self.own, run, self.tick()))
+        if self.held[run]:
+            self.refused("bills-held", lambda: runs.approve(self.db, self.other, run, self.tick()))
+            return
         runs.approve(self.db, self.other, run, self.tick())
         now = self.tick()
         if kill is None or self.killed(kill, "issue", run, now):
             state = next(row.state for row in self.rows("runs") if row.id == run)
             if state != "issued":
                 working.issue(self.db, self.own, run, now)
+        del self.held[run]
         for key, (_, amount) in self.drafts.pop(run).items():
             self.issued.setdefault(key, []).append(amount)
 
@@ -252,7 +306,18 @@ class Machine(RuleBasedStateMachine):
     def cancel(self, data: st.DataObject) -> None:
         run = data.draw(st.sampled_from(sorted(self.drafts)))
         runs.cancel(self.db, self.own, run, self.tick())
-        del self.drafts[run]
+        del self.drafts[run], self.held[run]
+
+    @precondition(lambda self: any(self.held.values()))
+    @rule(data=st.data(), every=st.booleans(), release=st.booleans())
+    def decide(self, data: st.DataObject, every: bool, release: bool) -> None:
+        run = data.draw(st.sampled_from(sorted(run for run, held in self.held.items() if held)))
+        keys = sorted(self.held[run]) if every else [data.draw(st.sampled_from(sorted(self.held[run])))]
+        ids = {row.account: row.id for row in self.rows("documents") if row.run == run}
+        assert holds.decide(self.db, self.other, run, "" if every else ids[keys[0][0]], release, "looked at", self.tick()) == len(keys)
+        self.held[run] -= set(keys)
+        if not release:
+            self.drafts[run] = {key: one for key, one in self.drafts[run].items() if key not in keys}
 
     @precondition(lambda self: self.issued)
     @rule()
