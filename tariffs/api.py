@@ -124,7 +124,7 @@ class TariffVersion:
         period that holds ``on``. ``stage``: a frame of the inner stage's rows (account, start, end and its inputs); ``frame`` then has ``account`` too.
         ``threads``: None takes as many as pay for a frame of this size. ``engine``: ``auto`` compiles the version where the rows
         are many enough to pay for it and llvmlite is there; the results depend on neither. ``narrow=True``: amounts that
-        always fit 18 digits leave as Arrow's decimal64, half the memory. TariffError: an option that cannot be.
+        always fit 9 digits leave as Arrow's decimal32, 18 as decimal64, a quarter and half of the memory. TariffError: an option that cannot be.
         """
         from tariffs.rate import rate
 

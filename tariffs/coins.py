@@ -35,12 +35,14 @@ def coins_of(column: Any, digits: int) -> tuple[Ints, Mask]:
     if not len(column):
         return np.zeros(0, np.int64), np.zeros(0, np.bool_)
     array = one_chunk(column)
-    null, up, words = null_mask(array), 10 ** (digits - array.type.scale), array.type.bit_width // 64
+    null, up, bits = null_mask(array), 10 ** (digits - array.type.scale), array.type.bit_width
     valid = np.ones(len(array), np.bool_) if null is None else ~null
-    if words <= 2:
-        given = np.frombuffer(array.buffers()[1], np.int64).reshape(-1, words)[array.offset : array.offset + len(array)]
-        low = given[:, 0] if null is None else np.where(valid, given[:, 0], 0)
-        fits = words == 1 or np.array_equal(low >> 63, given[:, 1] if null is None else np.where(valid, given[:, 1], 0))
+    if bits <= 128:
+        word: Any = np.int32 if bits == 32 else np.int64
+        given = np.frombuffer(array.buffers()[1], word).reshape(-1, max(1, bits // 64))[array.offset : array.offset + len(array)]
+        first: Ints = given[:, 0].astype(np.int64, copy=False)
+        low = first if null is None else np.where(valid, first, 0)
+        fits = bits <= 64 or np.array_equal(low >> 63, given[:, 1] if null is None else np.where(valid, given[:, 1], 0))
         if fits and size(low) * up < NARROW:
             return low if up == 1 else low * up, valid
     return coins_of(array.to_pylist(), digits)

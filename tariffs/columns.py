@@ -7,7 +7,7 @@ Python object a row. pandas is imported only where the caller brought a DataFram
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -18,6 +18,8 @@ from tariffs.errors import FactsError, Problem, fail
 from tariffs.intake import Array, Piece
 from tariffs.scaled import NARROW, Ints, Mask, Number
 
+#: Arrow's decimals by their bits: how each is made, and its most digits.
+KINDS: Mapping[int, tuple[Callable[[int, int], Any], int]] = {32: (pa.decimal32, 9), 64: (pa.decimal64, 18), 128: (pa.decimal128, 38), 256: (pa.decimal256, 76)}
 #: A chunked Arrow array, or Python objects with None where nothing was given.
 Source: TypeAlias = Any
 
@@ -118,7 +120,8 @@ def is_null(column: Source) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Amounts:
-    """A column being written: machine words (one a row for decimal64, two for decimal128, four for decimal256), and bits for rows that have an amount.
+    """A column being written: machine words (one a row, of 32 bits for decimal32 and of 64 for decimal64, two for decimal128, four for decimal256), and
+    bits for rows that have an amount.
 
     The words lie in Arrow's own memory, which is used again and again: fresh pages cost more than the arithmetic.
     ``signed``: a value may be negative, so the upper words are not simply 0.
@@ -133,13 +136,19 @@ class Amounts:
 
 
 def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool, narrow: bool = False) -> Amounts:
-    """Room for ``rows`` amounts of at most ``reach`` at ``places``, in one word where ``narrow`` and it holds them. FactsError beyond 76 digits."""
+    """Room for ``rows`` amounts of at most ``reach`` at ``places``, as wide as ``width`` says. FactsError beyond 76 digits."""
     if reach >= 10**76:
         raise fail(FactsError, "amount-too-wide", name=name, digits=len(str(reach)))
-    count = 1 if narrow and reach < 10**18 else 2 if reach < 10**38 else 4
-    memory: Any = pa.allocate_buffer(rows * count * 8)
-    words = np.frombuffer(memory, np.int64).reshape(rows, count)
+    bits = width(reach, places, narrow)
+    memory: Any = pa.allocate_buffer(rows * bits // 8)
+    words = np.frombuffer(memory, np.int32 if bits == 32 else np.int64).reshape(rows, max(1, bits // 64))
     return Amounts(name, places, signed, memory, words, np.full((rows + 63) // 64 * 8, 255, np.uint8))
+
+
+def width(reach: int, places: int, narrow: bool = False) -> int:
+    """The bits of an amount of at most ``reach`` at ``places``: a key of ``KINDS``. ``narrow``: as few as hold it; else at least those of decimal128."""
+    fits = (bits for bits, (_, digits) in KINDS.items() if (narrow or bits >= 128) and reach < 10**digits)
+    return next(bits for bits in fits if bits >= 128 or places <= KINDS[bits][1])  # Parquet knows no more places than digits
 
 
 def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask | None, factor: int = 1) -> None:
@@ -161,15 +170,21 @@ def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask |
     if factor == 1:
         words[:, 0] = values
     else:
-        np.multiply(values, factor, out=words[:, 0], dtype=np.int64)
+        np.multiply(values, factor, out=words[:, 0], dtype=words.dtype, casting="same_kind")
     if amounts.signed:
         words[:, 1:] = (words[:, 0] >> 63)[:, None]
 
 
+def bits_of(amounts: Amounts) -> int:
+    """Of one amount."""
+    return int(amounts.words.shape[1] * amounts.words.itemsize * 8)
+
+
 def finish(amounts: Amounts) -> Array:
     """The Arrow column; its memory is the words themselves."""
-    rows, count = amounts.words.shape
-    kind = {1: pa.decimal64(18, amounts.places), 2: pa.decimal128(38, amounts.places), 4: pa.decimal256(76, amounts.places)}[count]
+    rows = len(amounts.words)
+    make, digits = KINDS[bits_of(amounts)]
+    kind = make(digits, amounts.places)
     found = pa.Array.from_buffers(kind, rows, [_buffer(amounts.valid), amounts.memory])
     return found if found.null_count else pa.Array.from_buffers(kind, rows, [None, amounts.memory])
 

@@ -46,11 +46,11 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A column written: the charge's name or ``total``, its places, and words a row."""
+    """A column written: the charge's name or ``total``, its places, and the bits of an amount (0: it is not written)."""
 
     name: str
     places: int
-    words: int
+    bits: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +143,9 @@ def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output],
     found = row.amounts | {"total": reduce(lambda a, b: add(row, a, b), parts, const(0))}
     optional: list[str] = []
     for index, output in enumerate(outputs):
-        if output.words:
+        if output.bits:
             _words(text, f"o{index}", len(shapes) * len(INPUT) + index * len(OUTPUT), OUTPUT)
-            _store(text, row, f"o{index}", output.words, found[output.name])
+            _store(text, row, f"o{index}", output.bits, found[output.name])
             if applied.get(output.name, True) is not True:
                 optional.append(f"o{index}")
                 _store_flag(text, row, f"o{index}", bit(applied[output.name]))
@@ -346,9 +346,14 @@ def _flag(row: Row, flags: str) -> str:
 # --- columns out --------------------------------------------------------------------------------------------------
 
 
-def _store(text: _Text, row: Row, name: str, words: int, value: Num) -> None:
-    """The amount in ``words`` words: the lowest, and copies of its sign. A constant may be wider."""
-    here = _here(text, name, words * 8)
+def _store(text: _Text, row: Row, name: str, bits: int, value: Num) -> None:
+    """The amount in ``bits``: its lowest word, and copies of its sign. A constant may be wider."""
+    here, words = _here(text, name, bits // 8), bits // 64
+    if bits == 32:
+        to = put(row, f"getelementptr i32, ptr {here}, i64 %at")
+        low = value.text if value.low == value.high else put(row, f"trunc i64 {value.text} to i32")
+        row.lines.append(f"store i32 {low}, ptr {to}, !llvm.access.group !0")
+        return
     sign = "0" if value.low >= 0 else put(row, f"ashr i64 {value.text}, 63")
     first = put(row, f"mul i64 %at, {words}")
     for index in range(words):

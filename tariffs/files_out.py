@@ -67,7 +67,8 @@ def _stored(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Decimals that Parquet stores as machine integers as those integers, which takes half the time; the footer says what they are."""
     import pyarrow as pa
 
-    columns = [_integers(column) if _is_small(column.type) else column for column in table.columns]
+    told = zip(table.columns, schema, strict=True)
+    columns = [_integers(column, field.type.precision) if _is_small(column.type) else column for column, field in told]
     assert all(field.nullable or not column.null_count for field, column in zip(schema, columns, strict=True)), "an amount that always is, is"
     fields = [pa.field(field.name, column.type, field.nullable) for field, column in zip(schema, columns, strict=True)]
     return pa.table(columns, schema=pa.schema(fields))
@@ -79,11 +80,11 @@ def _is_small(kind: Any) -> bool:
     return bool(types.is_decimal(kind)) and kind.bit_width <= 128 and kind.precision <= 18
 
 
-def _integers(column: Any) -> Any:
-    """Of 32 bits up to nine digits, else of 64: as the format has it. A decimal's lowest word is its value."""
+def _integers(column: Any, digits: int) -> Any:
+    """Of 32 bits where readers are told of up to nine digits, else of 64: as the format has it. A decimal's lowest word is its value."""
     import pyarrow as pa
 
-    kind: Any = pa.int32() if column.type.precision <= 9 else pa.int64()
+    kind: Any = pa.int32() if digits <= 9 else pa.int64()
     if column.type.bit_width == kind.bit_width:
         return pa.chunked_array([part.view(kind) for part in column.chunks], kind)
     return pa.chunked_array([_lowest(part, kind) for part in column.chunks], kind)
@@ -94,8 +95,9 @@ def _lowest(part: Any, kind: Any) -> Any:
     import numpy as np
     import pyarrow as pa
 
-    words: Any = np.frombuffer(part.buffers()[1] or b"", f"i{kind.bit_width // 8}").reshape(-1, part.type.bit_width // kind.bit_width)
-    low: Any = np.ascontiguousarray(words[part.offset : part.offset + len(part), 0])
+    bits = min(kind.bit_width, part.type.bit_width)
+    words: Any = np.frombuffer(part.buffers()[1] or b"", f"i{bits // 8}").reshape(-1, part.type.bit_width // bits)
+    low: Any = np.ascontiguousarray(words[part.offset : part.offset + len(part), 0], f"i{kind.bit_width // 8}")
     nulls: Any = np.packbits(np.asarray(part.is_valid().to_numpy(zero_copy_only=False)), bitorder="little") if part.null_count else None
     return pa.Array.from_buffers(kind, len(part), [None if nulls is None else pa.py_buffer(nulls), pa.py_buffer(low)])
 

@@ -248,8 +248,9 @@ def _sum(column: Any, digits: int) -> Decimal:
     import pyarrow.compute as pc
 
     kind = column.type
-    if kind.bit_width == 64 and 10**digits * len(column) < 2**63:
-        words: Any = pa.chunked_array([part.view(pa.int64()) for part in column.chunks], pa.int64())
+    if kind.bit_width <= 64 and 10**digits * len(column) < 2**63:
+        word: Any = pa.int32() if kind.bit_width == 32 else pa.int64()
+        words: Any = pa.chunked_array([part.view(word) for part in column.chunks], word)
         whole: Any = pc.sum(words)
         return EXACT.scaleb(Decimal(whole.as_py() or 0), -kind.scale)
     summed: Any = pc.sum(column.cast(pa.decimal256(76, kind.scale)))
@@ -285,7 +286,7 @@ def _public(field: Any, *, always: bool) -> Any:
     """A decimal type that every reader knows, stored alike; a charge that ``always`` applies has no nulls, which is said, and saves writing where they are."""
     import pyarrow as pa
 
-    return pa.field(field.name, pa.decimal128(18, field.type.scale) if field.type.bit_width == 64 else field.type, nullable=not always)
+    return pa.field(field.name, pa.decimal128(18, field.type.scale) if field.type.bit_width <= 64 else field.type, nullable=not always)
 
 
 def _not_taken(names: Iterable[str], kept: pa.Table) -> None:

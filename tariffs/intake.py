@@ -24,7 +24,7 @@ from tariffs.errors import FactsError, Problem
 from tariffs.figures import figure, number_problems
 from tariffs.model import Choice, Input
 from tariffs.money import EXACT, MAX_DIGITS, places
-from tariffs.scaled import NARROW, Ints, Mask, scaled
+from tariffs.scaled import NARROW, SMALL, Ints, Mask, scaled
 
 #: RE2's form of ``money.NUMBER``.
 _NUMBER = r"\A-?[0-9]+(\.[0-9]+)?\z"
@@ -65,13 +65,23 @@ def value_at(piece: Piece, row: int) -> object:
 # --- numbers ------------------------------------------------------------------------------------------------------
 
 
-def read_numbers(piece: Piece, item: Input) -> Column:
-    """The numbers of an input, times ten to its places. FactsError for a column of floats, whatever it holds."""
+def read_numbers(piece: Piece, item: Input, *, small: bool = False) -> Column:
+    """The numbers of an input, times ten to its places. FactsError for a column of floats, whatever it holds.
+
+    They come as int64, or as Python's integers where they are wider. ``small``: 32 bits hold all within its bounds; as int32 where they lie so.
+    """
     array = piece if isinstance(piece, pa.Array) else _as_arrow(piece)
+    if small and array is not None and _is_so(array.type, item):
+        return _checked(_Raw(_words(array, np.int32)[:, 0], item.type.places, null_mask(array)), item)
     raw = None if array is None else _raw(array, item)
     if raw is None:
         return _one_by_one(piece.to_pylist() if isinstance(piece, pa.Array) else piece, item)
     return _checked(raw, item)
+
+
+def _is_so(kind: Any, item: Input) -> bool:
+    """32 bits a row, at the input's places, and a step that they hold."""
+    return bool(types.is_decimal32(kind)) and kind.scale == item.type.places and scaled(item.type.grid, kind.scale) < SMALL
 
 
 def _as_arrow(values: Sequence[object]) -> Array | None:

@@ -37,9 +37,10 @@ def common(kinds: Sequence[Any]) -> Any:
 
     places = max(kind.scale for kind in kinds)
     digits = max(kind.precision - kind.scale for kind in kinds) + places
-    if digits <= 18:
-        return pa.decimal64(18, places)
-    return pa.decimal128(38, places) if digits <= 38 else pa.decimal256(76, places)
+    for make, most in ((pa.decimal32, 9), (pa.decimal64, 18), (pa.decimal128, 38)):
+        if digits <= most:
+            return make(most, places)
+    return pa.decimal256(76, places)
 
 
 def _one(column: Any, kind: Any) -> Any:
@@ -52,8 +53,9 @@ def _words(array: Any) -> Any:
     """The array's own machine words, one row of them a value."""
     import numpy as np
 
-    count = array.type.bit_width // 64
-    flat: Any = np.frombuffer(array.buffers()[1] or b"", np.int64)
+    bits = array.type.bit_width
+    count = max(1, bits // 64)
+    flat: Any = np.frombuffer(array.buffers()[1] or b"", np.int32 if bits == 32 else np.int64)
     return flat[array.offset * count : (array.offset + len(array)) * count].reshape(-1, count)
 
 

@@ -104,7 +104,7 @@ def rate(
     have ``account``. With ``errors="return"``: a pair of the result, null in rows that cannot be rated, and a frame of row
     (from 0), input, code and reason. ``threads``: how many work on the chunks, None for what pays; ``engine``: ``numpy``,
     ``fused`` (compiled code for rows with nothing wrong, NumPy for the rest) or ``auto``, whichever pays; the results are the
-    same. ``narrow``: amounts that always fit 18 digits leave as decimal64. TariffError: options that cannot be.
+    same. ``narrow``: amounts that always fit 9 digits leave as decimal32, 18 as decimal64. TariffError: options that cannot be.
     FactsError: a needed column is absent or holds floats, the period cannot be rated, or (``errors="raise"``) a row
     cannot be; it then counts them and tells the first 20 problems.
     """
@@ -171,9 +171,9 @@ def _fast(program: Program, frame: Frame, period: Period | None, by_row: bool, o
 
 def _bind(program: Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts]) -> binding.Bound | None:
     """The frame bound to code compiled for it; None where its numbers pass 64 bits."""
-    words = {amounts.name: amounts.words.shape[1] for amounts in outputs}
+    bits = {amounts.name: columns.bits_of(amounts) for amounts in outputs}
     wanted = [*((c.charge.full_name, c.shown) for c in program.charges), ("total", program.total_shown)]
-    written = tuple(compiled.Output(name, scale, words.get(name, 0)) for name, scale in wanted)
+    written = tuple(compiled.Output(name, scale, bits.get(name, 0)) for name, scale in wanted)
     shapes = binding.shapes(program.version, frame, period, by_row)
     machine = compiled.machine(program.version, shapes, written)
     return None if machine is None else binding.Bound(program.version, frame, period, machine, shapes, written, {amounts.name: amounts for amounts in outputs})
@@ -348,7 +348,8 @@ def _read_chunk(program: Program, frame: Frame, start: int, stop: int, period: P
         if item.collect is not None and item.collect.of:
             continue  # collected from the stage, once that is rated
         try:
-            read[item.full_name] = intake.read_numbers(given.get(item.full_name, nothing), item)
+            small = program.stage is None and item.full_name in program.small
+            read[item.full_name] = intake.read_numbers(given.get(item.full_name, nothing), item, small=small)
         except FactsError as error:
             floats.extend(error.problems)
     if floats:

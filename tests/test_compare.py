@@ -9,11 +9,13 @@ from decimal import Decimal as D
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
 import tariffs
 from examples.yangquan import what_if
+from tariffs import coins
 from tariffs.cli import app
 from tariffs.compare import explained_of, percent
 from tariffs.compare_words import as_json, text
@@ -37,6 +39,15 @@ def canteens(rows: int, seed: int = 5) -> dict[str, list[Any]]:
         "weight": [str(D(chance.randrange(40_000)) / 1000) for _ in range(rows)],
         "quota": [str(chance.randrange(1, 30)) if chance.random() < 0.9 else None for _ in range(rows)],
     }
+
+
+def test_whole_coins_are_read_from_decimals_of_every_width() -> None:
+    wanted = [D("9999999.99"), None, D("-9999999.99"), D("0.01")]
+    for kind in (pa.decimal32(9, 2), pa.decimal64(18, 2), pa.decimal128(38, 2), pa.decimal256(76, 2)):
+        array: Any = pa.array([D(1), *wanted], kind).slice(1)
+        values, rated = coins.coins_of(pa.chunked_array([array]), 9)  # times ten to seven: no longer 32 bits
+        assert [int(value) for value in values] == [int((amount or D(0)).scaleb(9)) for amount in wanted]
+        assert rated.tolist() == [True, False, True, True]
 
 
 def facts_of(frame: dict[str, list[Any]], row: int, *names: str) -> dict[str, Any]:

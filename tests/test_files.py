@@ -57,7 +57,7 @@ def decimals(digits: int, places: int, width: int, rows: int) -> Any:
 
 def test_row_groups_encoded_apart_are_the_file_that_was_meant(tmp_path: Path) -> None:
     rows = 1000
-    kinds = {"i": (9, 3, 128), "j": (18, 2, 64), "k": (18, 2, 128), "l": (38, 2, 128), "m": (9, 2, 32), "n": (7, 2, 64), "o": (50, 5, 256)}
+    kinds = {"i": (9, 3, 128), "j": (18, 2, 64), "k": (18, 2, 128), "l": (38, 2, 128), "m": (9, 2, 32), "n": (7, 2, 64), "o": (50, 5, 256), "p": (9, 2, 32)}
     table = pa.table(
         {name: decimals(*kind, rows) for name, kind in kinds.items()}
         | {
@@ -70,7 +70,10 @@ def test_row_groups_encoded_apart_are_the_file_that_was_meant(tmp_path: Path) ->
     )
     meant = pa.schema(
         [
-            pa.field(f.name, pa.string() if f.name == "word" else pa.decimal128(f.type.precision, f.type.scale) if f.name in "jmn" else f.type)
+            pa.field(
+                f.name,
+                pa.string() if f.name == "word" else pa.decimal128({"p": 18}.get(f.name, f.type.precision), f.type.scale) if f.name in "jmnp" else f.type,
+            )
             for f in table.schema
         ]
     )
@@ -233,14 +236,15 @@ def test_long_lines_are_the_wide_amounts_one_a_row(source: Path, kind: str) -> N
 def test_long_lines_of_several_charges_keep_their_order_scale_and_gaps() -> None:
     kept = pa.table({"a": ["x", "y", "z"]})
     wide = pa.array([None, Decimal(10**20), Decimal(-1)], pa.decimal128(38, 0))
-    amounts = pa.table({"p": pa.array([Decimal("1.5"), None, Decimal("-2.25")], pa.decimal64(18, 2)), "q": wide})
-    long = as_long(kept, amounts, common([field.type for field in amounts.schema])).to_pylist()
-    assert [tuple(row.values()) for row in long] == [
-        ("x", "p", Decimal("1.50")),
-        ("y", "q", Decimal(10**20)),
-        ("z", "p", Decimal("-2.25")),
-        ("z", "q", Decimal(-1)),
-    ]
+    for kind in (pa.decimal32(9, 2), pa.decimal64(18, 2)):
+        amounts = pa.table({"p": pa.array([Decimal("1.5"), None, Decimal("-2.25")], kind), "q": wide})
+        long = as_long(kept, amounts, common([field.type for field in amounts.schema])).to_pylist()
+        assert [tuple(row.values()) for row in long] == [
+            ("x", "p", Decimal("1.50")),
+            ("y", "q", Decimal(10**20)),
+            ("z", "p", Decimal("-2.25")),
+            ("z", "q", Decimal(-1)),
+        ]
 
 
 def test_the_summary_for_machines_has_totals_by_charge(source: Path) -> None:

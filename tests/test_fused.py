@@ -97,6 +97,29 @@ charges:
 
 # --- columns as they come -----------------------------------------------------------------------------------------
 
+SMALL = pa.array([D("12.000"), None, D("-0.001"), D("100000.000"), D("0.005"), D("100000.001"), D("0.000")], pa.decimal32(9, 3))
+
+
+def test_columns_of_32_bits_come_in_as_they_lie_and_are_held_to_bounds_and_step() -> None:
+    """Whole, cut out of a longer one, at another scale than the input's, and in pieces; what lies under a null means nothing."""
+    rule = version('inputs: {x: {unit: CNY, step: 0.005, min: 0, max: 100000}}\ncharges: {fee: {formula: "round(x * 1.06, 0.01)"}}\n')
+    bits: Any = SMALL.buffers()[1]
+    words = np.frombuffer(bits, np.int32).copy()
+    words[1] = -(2**31)
+    memory: Any = words
+    hidden = pa.Array.from_buffers(SMALL.type, len(SMALL), [SMALL.buffers()[0], pa.py_buffer(memory)])
+    other = pa.array([D("12.00"), D("-0.01"), D("100000.01"), None, D("100000.00")], pa.decimal32(9, 2))
+    columns_: list[Any] = [SMALL, hidden, SMALL.slice(3), pa.concat_arrays([SMALL] * 100).slice(5), pa.chunked_array([SMALL, hidden]), other, other.slice(1)]
+    engines: tuple[rate.Engine, ...] = ("numpy", "fused")
+    for column in columns_:
+        table = pa.table({"x": column})
+        expected, told = rule.rate({"x": column.to_pylist()}, errors="return", engine="numpy")
+        for engine in engines:
+            found, refused = rule.rate(table, errors="return", engine=engine, narrow=True)
+            assert found["fee"].to_pylist() == expected["fee"]
+            assert refused.to_pydict() == told
+
+
 WEIGHTS: list[Any] = [
     pa.array([12, 5], pa.int8()),
     pa.array([12, 5], pa.uint32()),
@@ -241,7 +264,7 @@ def test_options_that_cannot_be_are_all_told() -> None:
             version(QUOTA).rate(FRAME, threads=threads)  # type: ignore[arg-type]
 
 
-def test_narrow_amounts_are_decimal64_where_they_always_fit_and_pandas_is_told_to_leave_it() -> None:
+def test_narrow_amounts_are_as_narrow_as_they_always_fit_and_pandas_is_told_to_leave_it() -> None:
     frame = pa.table(FRAME)
     engines: tuple[rate.Engine, ...] = ("numpy", "fused")
     for engine in engines:
@@ -250,11 +273,24 @@ def test_narrow_amounts_are_decimal64_where_they_always_fit_and_pandas_is_told_t
         assert found.to_pylist() == version(QUOTA).rate(frame).to_pylist()
     with pytest.raises(tariffs.TariffError, match="decimal64"):
         version(QUOTA).rate(pd.DataFrame(FRAME), narrow=True)
-    big = version('inputs: {x: {unit: CNY, step: 0.01, min: -1, max: 10000000000000000}}\ncharges: {fee: {formula: "round(x, 0.01)"}}\n')
-    for engine in engines:
-        found = big.rate(pa.table({"x": ["-0.01", "3"]}), narrow=True, engine=engine)
-        assert set(found.schema.types) == {pa.decimal128(38, 2)}
-        assert found["total"].to_pylist() == [D("-0.01"), D(3)]
+    kinds = {
+        "9999999.99": pa.decimal32(9, 2),
+        "10000000": pa.decimal64(18, 2),
+        "9999999999999999.99": pa.decimal64(18, 2),
+        "10000000000000000": pa.decimal128(38, 2),
+    }
+    for most, kind in kinds.items():
+        rule = version(f'inputs: {{x: {{unit: CNY, step: 0.01, min: -{most}, max: {most}}}}}\ncharges: {{fee: {{formula: "round(x, 0.01)"}}}}\n')
+        for engine in engines:
+            found = rule.rate(pa.table({"x": ["-0.01", most, f"-{most}"]}), narrow=True, engine=engine)
+            assert set(found.schema.types) == {kind}
+            assert found["total"].to_pylist() == [D("-0.01"), D(most), -D(most)]
+            assert set(rule.rate(pa.table({"x": ["-0.01"]}), engine=engine).schema.types) == {pa.decimal128(38, 2)}
+    fine = version(
+        'inputs: {x: {unit: CNY, step: 0.0000000001, min: 0, max: 0.00000001}}\ncharges: {w: {kind: working, formula: "x"}, fee: {formula: "round(x, 0.01)"}}\n'
+    )
+    for engine in engines:  # two digits, and ten places: no reader of files knows a decimal with more places than digits
+        assert fine.rate(pa.table({"x": [D("0.0000000042")]}), narrow=True, workings=True, engine=engine).schema.field("w").type == pa.decimal64(18, 10)
 
 
 def test_fused_says_why_it_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
