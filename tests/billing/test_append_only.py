@@ -98,3 +98,41 @@ def test_an_upsert_is_a_change_too(kept: tuple[Office, connect.Engine]) -> None:
     with pytest.raises(IntegrityError, match="only ever added"), connect.writing(engine, "main") as conn:
         conn.execute(text(upsert))
     assert "other" not in {row["actor"] for row in city.rows("events")}
+
+
+def test_a_correction_names_an_issued_document_of_its_own_account_and_period(office: Office) -> None:
+    city = furnish(office)
+    city.runs()
+    city.issues()
+    with city.opened() as engine:
+        connect.migrate(engine, "other")
+    bill, foreign = (next(row for row in city.rows("documents") if row["account"] == account) for account in ("A1", "A3"))
+    good = {**bill, "id": "N1", "kind": "credit_note", "state": "draft", "number": None, "series": None, "issued_at": None, "corrects": bill["id"]}
+
+    def add(**change: object) -> None:
+        row = {**good, **change}
+        with city.opened() as engine, connect.writing(engine, str(row["utility"])) as conn:
+            conn.execute(insert(tables.documents), [row])
+
+    wrong: list[dict[str, object]] = [
+        {"corrects": None},
+        {"corrects": "nothing"},
+        {"corrects": foreign["id"]},
+        {"account": "A3"},
+        {"period_start": date(2026, 9, 1)},
+        {"period_end": date(2026, 12, 1)},
+        {"direction": "payable"},
+        {"currency": "TWD"},
+        {"kind": "invoice"},
+        {"kind": "difference", "corrects": foreign["id"]},
+        {"utility": "other", "run": "R"},
+    ]
+    for change in wrong:
+        with pytest.raises(IntegrityError, match="a correction names|FOREIGN KEY|foreign key"):
+            add(**change)
+    add()
+    add(id="N2", kind="difference")
+    add(id="N3", kind="difference", corrects=None)
+    for unfinished in ("N1", "N2"):
+        with pytest.raises(IntegrityError, match="a correction names"):
+            add(id="N4", corrects=unfinished)
