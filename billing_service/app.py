@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from billing_service import problems
 from billing_service.api import corrections, entitlements, events, invoices, keys, quotes, records, runs, tariffs, utility
 from billing_service.api.caller import Trust
-from billing_service.api.common import by_name, language
-from billing_service.messages import known, text
+from billing_service.api.common import STATUS, answer, by_name, language
+from billing_service.messages import text
 from billing_service.problems import Refused, problem
-from billing_service.schemas import ProblemDocument, Trouble
 from billing_service.settings import Settings
 from billing_service.store import connect
 from billing_service.store.connect import DBAPIError
@@ -26,7 +24,6 @@ from tariffs import TariffError
 from tariffs.errors import Problem
 
 _LOG = logging.getLogger("billing")
-STATUS = {"unauthorised": 401, "forbidden": 403, "not-found": 404, "conflict": 409, "too-large": 413, "wrong-type": 415, "refused": 422}
 _ROUTING = {404: "no-such-route", 405: "wrong-method"}
 
 
@@ -61,26 +58,6 @@ def create_app(settings: Settings) -> FastAPI:
 async def _while_serving(app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.engine.dispose()
-
-
-def answer(status: int, found: Iterable[Problem], locale: str, headers: dict[str, str] | None = None) -> Response:
-    """All problems, as RFC 9457 asks."""
-    title = text(f"title.{status}", locale) if known(f"title.{status}") else text("title.400", locale)
-    document = ProblemDocument(type="about:blank", title=title, status=status, problems=[trouble(one, locale) for one in found])
-    return JSONResponse(document.model_dump(mode="json"), status, headers, "application/problem+json")
-
-
-def trouble(found: Problem, locale: str) -> Trouble:
-    """One problem on the wire; ``charge`` holds the place in the request where there is one."""
-    where = found.where
-    return Trouble(
-        code=found.code,
-        message=problems.sentence(found, locale),
-        values=dict(found.values),
-        at=found.charge,
-        file=where.file if where else "",
-        line=where.line if where else 0,
-    )
 
 
 async def _refused(request: Request, error: Any) -> Response:

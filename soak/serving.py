@@ -25,7 +25,7 @@ _PATIENCE = 60
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A write that was answered with 2xx, and its first answer."""
+    """A write and its first answer, a refusal too."""
 
     kind: str
     path: str

@@ -47,7 +47,6 @@ class World:
     took: dict[str, list[float]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     bills: list[str] = field(default_factory=list)
-    unsure: list[tuple[Sent, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -284,29 +283,21 @@ _ACTS: Mapping[Callable[[Client], Awaitable[None]], int] = {
 async def _write(client: Client, kind: str, path: str, body: Any, who: str = "li") -> Sent:
     """Send until there is an answer: sometimes the first attempt is cut off, sometimes twins go at once, sometimes an old one goes again."""
     key, text, world = f"{client.number}-{client.made}-{client.random.getrandbits(48):x}", json.dumps(body), client.world
-    lost = client.random.random() < 0.1
-    if lost:
+    if client.random.random() < 0.1:
         await _lose(client, path, text, key, who)
     twins = client.random.choice((2, 3)) if client.random.random() < 0.15 else 1
     answers = await asyncio.gather(*(_ask(client, kind, "POST", path, body, key, who) for _ in range(twins)))
     status, told, _ = answers[0]
     sent = Sent(kind, path, key, text, status, told)
-    good = [one for one in answers if one[0] < 300]
-    if good:
-        sent = Sent(kind, path, key, text, *good[0][:2])
-        if len({one[:2] for one in good}) > 1 or sum(not again for *_, again in good) > 1:
-            world.found.append(f"twins of {path} {key}: {[(one[0], one[2], one[1][:80]) for one in answers]}")
-    elif not {one["code"] for one in json.loads(told)["problems"]} <= REFUSALS.get(kind, set()):
+    if len({one[:2] for one in answers}) > 1 or sum(not again for *_, again in answers) > 1:
+        world.found.append(f"twins of {path} {key}: {[(one[0], one[2], one[1][:80]) for one in answers]}")
+    if status >= 300 and not {one["code"] for one in json.loads(told)["problems"]} <= REFUSALS.get(kind, set()):
         world.found.append(f"{kind} {path}: {status} {told[:300]}")
     world.counts["twins"] += twins - 1
-    if good:
-        client.log.append(sent)
-        world.log.append(sent)
-        await _again(client)
-    else:
-        world.counts["refused"] += 1
-        if lost:  # what was cut off may be done after what came later was refused: a refusal is not kept
-            world.unsure.append((sent, who))
+    world.counts["refused"] += status >= 300
+    client.log.append(sent)
+    world.log.append(sent)
+    await _again(client)
     return sent
 
 
@@ -390,7 +381,6 @@ async def _close(client: Client) -> None:
     """Bring every run to its end, bill what is left of each month and issue it; then there is nothing left to bill."""
     if client.world.found:
         return
-    await _ask_again(client)
     for _ in range(2):
         await _finish(client)
         for period in PERIODS:
@@ -399,15 +389,6 @@ async def _close(client: Client) -> None:
     last = (await _read(client, "runs", "/v1/runs", {"limit": "2"}))["runs"]
     if [(one["state"], one["counts"]["invoices"], one["counts"]["differences"]) for one in last] != [("empty", 0, 0)] * 2:
         client.world.found.append(f"billed again when all was billed: {last}")
-
-
-async def _ask_again(client: Client) -> None:
-    """Whoever lost an answer and was then refused asks once more when all is quiet: that answer stands."""
-    for old, who in client.world.unsure:
-        status, told, again = await _ask(client, old.kind, "POST", old.path, json.loads(old.body), old.key, who)
-        client.world.counts["done after a refusal"] += again
-        if status < 300:
-            client.world.log.append(Sent(old.kind, old.path, old.key, old.body, status, told))
 
 
 async def _finish(client: Client) -> None:

@@ -19,6 +19,9 @@ from soak.serving import Sent, Served, command
 
 PLACES = {"accounts": "accounts", "contracts": "contracts", "usage": "usage_records"}
 
+#: An answer from here on took nothing.
+_REFUSED = 400
+
 Rows = Callable[[str], list[Any]]
 
 
@@ -104,7 +107,7 @@ def _same(kept: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
 
 def _reliefs(rows: Rows, log: list[Sent]) -> Iterator[str]:
     there = Counter((one["id"], one["proof"]) for one in rows("reliefs"))
-    sent = {(asked["id"], asked["proof"]) for asked in (json.loads(one.body) for one in log if one.kind == "relief")}
+    sent = {(asked["id"], asked["proof"]) for asked in (json.loads(one.body) for one in log if one.kind == "relief" and one.status < _REFUSED)}
     yield from (f"relief {one} was recorded and is there {there[one]} times" for one in sent if there[one] != 1)
     yield from (f"relief {one} is there and nobody was told" for one in there.keys() - sent)
 
@@ -125,7 +128,7 @@ def _numbers(rows: Rows) -> Iterator[str]:
 def _credits(rows: Rows, log: list[Sent]) -> Iterator[str]:
     """Every note that was answered is there; walking each bill in time, no note took more than there was, by charge and in all."""
     notes = {one["number"]: one["total"] for one in rows("documents") if one["kind"] == "credit_note"}
-    told = {answer["number"]: Decimal(answer["total"]) for answer in (json.loads(one.answer) for one in log if one.kind == "credit")}
+    told = {answer["number"]: Decimal(answer["total"]) for answer in (json.loads(one.answer) for one in log if one.kind == "credit" and one.status < _REFUSED)}
     if notes != told:
         yield f"credit notes: {len(told)} were given and {len(notes)} are there; {sorted(notes.items() ^ told.items())[:5]}"
     lines: dict[str, list[Any]] = {}

@@ -1,13 +1,16 @@
-"""What routes share: the description of what can go wrong, and the language of an answer."""
+"""What routes share: how a fault is described and answered, and the language of an answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
+from fastapi.responses import Response
 from pydantic import BaseModel
 
 from billing_service import problems
+from billing_service.messages import known, text
 from billing_service.schemas import ProblemDocument, Trouble
 from tariffs.errors import Problem
 from tariffs.messages import language_of
@@ -17,8 +20,10 @@ BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
 _Model = TypeVar("_Model", bound=BaseModel)
 Language = Annotated[str, Query(alias="locale", max_length=20, description="`en` or `zh`; left out: as `Accept-Language` asks")]
 
+STATUS = {"unauthorised": 401, "forbidden": 403, "not-found": 404, "conflict": 409, "too-large": 413, "wrong-type": 415, "refused": 422}
+PROBLEM = "application/problem+json"
 _SCHEMA = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")  # `Trouble` stands there: other answers hold it too
-_PROBLEM: dict[str, Any] = {"content": {"application/problem+json": {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}}}}
+_PROBLEM: dict[str, Any] = {"content": {PROBLEM: {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}}}}
 
 
 def troubles(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -75,10 +80,28 @@ def language(request: Request, asked: str = "") -> str:
     return language_of(wanted) if wanted else str(request.app.state.settings.locale)
 
 
+def answer(status: int, found: Iterable[Problem], locale: str, headers: dict[str, str] | None = None) -> Response:
+    """A fault as its problem document."""
+    return Response(document_of(status, found, locale), status, headers, PROBLEM)
+
+
+def document_of(status: int, found: Iterable[Problem], locale: str) -> str:
+    """All problems, as RFC 9457 asks."""
+    title = text(f"title.{status}", locale) if known(f"title.{status}") else text("title.400", locale)
+    return ProblemDocument(type="about:blank", title=title, status=status, problems=[trouble(one, locale) for one in found]).model_dump_json()
+
+
 def trouble(found: Problem, locale: str) -> Trouble:
-    """One problem inside an answer that is no refusal."""
-    line = found.where.line if found.where else 0
-    return Trouble(code=found.code, message=problems.sentence(found, locale), values=dict(found.values), line=line)
+    """One problem on the wire; ``charge`` holds the place in the request where there is one."""
+    where = found.where
+    return Trouble(
+        code=found.code,
+        message=problems.sentence(found, locale),
+        values=dict(found.values),
+        at=found.charge,
+        file=where.file if where else "",
+        line=where.line if where else 0,
+    )
 
 
 def told(model: type[_Model], row: Any, **instead: Any) -> _Model:

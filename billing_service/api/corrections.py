@@ -14,7 +14,7 @@ from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Running, settings_for
 from billing_service.api.common import body_of, language, trouble, troubles
 from billing_service.api.invoices import listed_invoice
-from billing_service.api.once import Key, Written, once
+from billing_service.api.once import Key, Written, is_refusal, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.api.wire_documents import Correction, CorrectionRequest, CorrectionRun, Settled, SettlementRequest
 from billing_service.problems import refused
@@ -46,6 +46,8 @@ async def begin_correction(request: Request, who: Running, key: Key) -> Response
 
     answer = await once(request, who, key, work)
     begun = [one["run"] for one in json.loads(bytes(answer.body))["runs"] if one["run"]]
+    if is_refusal(answer):
+        return answer
     answer.background = BackgroundTask(_work, request.app.state.engine, settings, begun)
     return answer
 

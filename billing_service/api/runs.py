@@ -15,8 +15,8 @@ from starlette.background import BackgroundTask
 from billing_service import holds, runs, working
 from billing_service.api.body import read_body
 from billing_service.api.caller import Approving, Reading, Running, settings_for
-from billing_service.api.common import BYTES, XLSX, Language, body_of, language, troubles
-from billing_service.api.once import Key, Written, once
+from billing_service.api.common import BYTES, XLSX, Language, body_of, language, trouble, troubles
+from billing_service.api.once import Key, Written, is_refusal, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.documents.export import run_xlsx
 from billing_service.documents.pdf import run_pdf
@@ -260,3 +260,5 @@ def _run(conn: Connection, utility: str, run: str) -> Run:
     counts = runs.outcome_of(conn, utility, run)
     told: dict[str, Any] = {**run_json(row), "chunks": store.count_chunks(conn, utility, run), "counts": {name: getattr(counts, name) for name in runs.COUNTS}}
     return Run.model_validate_json(json.dumps(told))
+    if is_refusal(answer):
+        return answer

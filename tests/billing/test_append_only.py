@@ -128,7 +128,7 @@ def test_a_correction_names_an_issued_document_of_its_own_account_and_period(off
         {"utility": "other", "run": "R"},
     ]
     for change in wrong:
-        with pytest.raises(IntegrityError, match="a correction names|FOREIGN KEY|foreign key"):
+        with pytest.raises(IntegrityError, match=r"a correction names|FOREIGN KEY|foreign key"):
             add(**change)
     add()
     add(id="N2", kind="difference")
