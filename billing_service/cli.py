@@ -241,11 +241,13 @@ def cancel(run: Run = "", db: Db = "", user: As = "", as_json: Json = False, loc
 def runs_(db: Db = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
     settings = settings_of(db, None, "", locale)
     with door(settings, as_json) as (engine, out), connect.reading(engine, settings.utility) as conn:
-        found = store.every(conn, settings.utility)
+        found, failed = store.every(conn, settings.utility), store.count_failed(conn, settings.utility)
         if as_json:
-            show({"runs": [reviews.run_json(one) for one in found]})
+            show({"runs": [reviews.run_json(one) | {"failed_chunks": failed.get(one.id, 0)} for one in found]})
         else:
             screens.listed(out, found, locale)
+            for run, count in failed.items():
+                screens.tell(out, "say.chunks-failed", locale, run=run, count=count)
 
 
 @app.command(help=help_of("export"))

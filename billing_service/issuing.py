@@ -51,7 +51,7 @@ def number_chunk(conn: Connection, utility: str, run: Row[Any], chunk: Row[Any])
         numbers.append((row.id, series, number(series, year, following[series])))
         following[series] += 1
     documents.issue(conn, utility, numbers, zeros, run.issued_at)
-    store.change_chunk(conn, utility, run.id, chunk.seq, state="issued")
+    store.change_chunk(conn, utility, run.id, chunk.seq, state="issued", failure="")
 
 
 def finish(conn: Connection, utility: str, run: Row[Any]) -> None:

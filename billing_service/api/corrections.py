@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -17,7 +18,7 @@ from billing_service.api.invoices import listed_invoice
 from billing_service.api.once import Key, Written, is_refusal, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.api.wire_documents import Correction, CorrectionRequest, CorrectionRun, Settled, SettlementRequest
-from billing_service.problems import refused
+from billing_service.problems import Refused, refused
 from billing_service.runs import clock
 from billing_service.schemas import InvoiceList
 from billing_service.settings import Settings
@@ -45,9 +46,9 @@ async def begin_correction(request: Request, who: Running, key: Key) -> Response
         return Written(202, Correction(runs=[_told(one, locale) for one in begun]))
 
     answer = await once(request, who, key, work)
-    begun = [one["run"] for one in json.loads(bytes(answer.body))["runs"] if one["run"]]
     if is_refusal(answer):
         return answer
+    begun = [one["run"] for one in json.loads(bytes(answer.body))["runs"] if one["run"]]
     answer.background = BackgroundTask(_work, request.app.state.engine, settings, begun)
     return answer
 
@@ -90,4 +91,5 @@ def _told(one: corrections.Begun, locale: str) -> CorrectionRun:
 def _work(db: Engine, settings: Settings, begun: list[str]) -> None:
     """One after the other; a service that ends meanwhile loses nothing: ``billing work`` goes on."""
     for run in begun:
-        working.work(db, settings, run, lambda _what, _done, _of: None)
+        with suppress(Refused):  # what failed stands with its run
+            working.work(db, settings, run, lambda _what, _done, _of: None)

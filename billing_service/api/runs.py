@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -12,7 +13,7 @@ from fastapi.responses import Response
 from pydantic import Field
 from starlette.background import BackgroundTask
 
-from billing_service import holds, runs, working
+from billing_service import failures, holds, runs, working
 from billing_service.api.body import read_body
 from billing_service.api.caller import Approving, Reading, Running, settings_for
 from billing_service.api.common import BYTES, XLSX, Language, body_of, language, trouble, troubles
@@ -21,10 +22,10 @@ from billing_service.api.pages import After, Limit, following, place
 from billing_service.documents.export import run_xlsx
 from billing_service.documents.pdf import run_pdf
 from billing_service.keys import Caller
-from billing_service.problems import refused
+from billing_service.problems import Refused, refused
 from billing_service.review import exception_json, hold_json, look, run_day, run_json
 from billing_service.runs import clock
-from billing_service.schemas import Wire
+from billing_service.schemas import Trouble, Wire
 from billing_service.settings import Settings
 from billing_service.store import holds as held
 from billing_service.store import lists, utilities
@@ -42,8 +43,23 @@ class RunRequest(Wire):
     known: date | None = Field(default=None, description="bill by what was known on this day; left out: by all that has arrived")
 
 
+class Failure(Wire):
+    """A chunk of a run that could not be worked: nothing of it is stored, and the other chunks are."""
+
+    chunk: int
+    first_account: str
+    last_account: str
+    attempts: int
+    at: datetime
+    problems: list[Trouble]
+
+
 class Run(Wire):
-    """``running``: chunks are being billed; then ``draft``, ``reviewed``, ``approved``, ``issuing`` and ``issued``; or ``empty``, ``cancelled``."""
+    """``running``: chunks are being billed; then ``draft``, ``reviewed``, ``approved``, ``issuing`` and ``issued``; or ``empty``, ``cancelled``.
+
+    One that is ``running`` or ``issuing`` and has ``failures`` waits for somebody to mend what they name. Then begin it again for the same
+    period (or issue it again) with a new key, or give `billing work`: it goes on with what is left.
+    """
 
     id: str
     kind: str
@@ -63,6 +79,7 @@ class Run(Wire):
     cancelled_at: datetime | None
     chunks: dict[str, int] = Field(description="how many chunks there are in each state")
     counts: dict[str, int] = Field(description="contracts looked at, invoices, differences, parked, held … so far")
+    failures: list[Failure] = Field(description="chunks that failed when they were tried last, and why")
 
 
 class RunList(Wire):
@@ -131,7 +148,7 @@ async def begin_run(request: Request, who: Running, key: Key) -> Response:
 
     def work(conn: Connection) -> Written:
         run = runs.begin_in(conn, settings, asked.period, asked.known, clock(), keep=True)
-        return Written(202, _run(conn, who.utility, run))
+        return Written(202, _run(conn, who.utility, run, language(request)))
 
     return _worked(request, settings, await once(request, who, key, work))
 
@@ -141,7 +158,7 @@ def list_runs(request: Request, who: Reading, after: After = "", limit: Limit = 
     """Every run of the utility, also those cancelled."""
     last = place(after, 1)
     with reading(request.app.state.engine, who.utility) as conn:
-        found = [_run(conn, who.utility, row.id) for row in lists.runs_after(conn, who.utility, last[0] if last else "", limit)]
+        found = [_run(conn, who.utility, row.id, language(request)) for row in lists.runs_after(conn, who.utility, last[0] if last else "", limit)]
     return RunList(runs=found, next=following(found, limit, found[-1].id) if found else None)
 
 
@@ -149,7 +166,7 @@ def list_runs(request: Request, who: Reading, after: After = "", limit: Limit = 
 def get_run(request: Request, who: Reading, run: Id) -> Run:
     """Its state, who did what, and its chunks."""
     with reading(request.app.state.engine, who.utility) as conn:
-        return _run(conn, who.utility, run)
+        return _run(conn, who.utility, run, language(request))
 
 
 @router.get("/runs/{run}/exceptions", response_model=RunExceptionList, responses=_READ, summary="What a run could not bill")
@@ -239,26 +256,33 @@ async def _step(request: Request, who: Caller, run: str, key: str, step: Step, s
     settings = settings_for(request, who)
 
     def work(conn: Connection) -> Written:
-        return Written(status, _run(conn, who.utility, step(conn, settings, run, clock())))
+        return Written(status, _run(conn, who.utility, step(conn, settings, run, clock()), language(request)))
 
     return await once(request, who, key, work)
 
 
 def _worked(request: Request, settings: Settings, answer: Response) -> Response:
     """The answer, and the work on its run after it. A service that ends meanwhile loses nothing: ``billing work`` goes on."""
+    if is_refusal(answer):
+        return answer
     run = json.loads(bytes(answer.body))["id"]
     answer.background = BackgroundTask(_work, request.app.state.engine, settings, run)
     return answer
 
 
 def _work(db: Engine, settings: Settings, run: str) -> None:
-    working.work(db, settings, run, lambda _what, _done, _of: None)
+    with suppress(Refused):  # what failed stands with the run
+        working.work(db, settings, run, lambda _what, _done, _of: None)
 
 
-def _run(conn: Connection, utility: str, run: str) -> Run:
+def _run(conn: Connection, utility: str, run: str, locale: str) -> Run:
     row = runs.pick(conn, utility, run, ())
     counts = runs.outcome_of(conn, utility, run)
     told: dict[str, Any] = {**run_json(row), "chunks": store.count_chunks(conn, utility, run), "counts": {name: getattr(counts, name) for name in runs.COUNTS}}
-    return Run.model_validate_json(json.dumps(told))
-    if is_refusal(answer):
-        return answer
+    failed = [_failure(one, locale).model_dump(mode="json") for one in failures.of_run(conn, utility, run)]
+    return Run.model_validate_json(json.dumps({**told, "failures": failed}))
+
+
+def _failure(one: failures.Failure, locale: str) -> Failure:
+    problems = [trouble(found, locale) for found in one.problems]
+    return Failure(chunk=one.chunk, first_account=one.first, last_account=one.last, attempts=one.attempts, at=one.at, problems=problems)

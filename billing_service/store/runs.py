@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from typing import Any
 
@@ -138,10 +138,17 @@ def add_chunks(conn: Connection, utility: str, run: str, found: Iterable[tuple[i
         conn.execute(insert(run_chunks), rows)
 
 
-def take(conn: Connection, utility: str, run: str, state: str) -> Row[Any] | None:
-    """A chunk in ``state`` that nobody works on, held to the end of the transaction: a worker that dies lets go of it."""
+def in_work(conn: Connection, utility: str) -> list[str]:
+    """The runs that are being billed or numbered, newest first."""
+    mine = runs.c
+    return list(conn.execute(select(mine.id).where(mine.utility == utility, mine.state.in_(WORKED)).order_by(mine.as_of.desc(), mine.id.desc())).scalars())
+
+
+def take(conn: Connection, utility: str, run: str, state: str, but: Collection[int] = ()) -> Row[Any] | None:
+    """A chunk in ``state`` that nobody works on, held to the end of the transaction: a worker that dies lets go of it. ``but``: none of these."""
     table = run_chunks.c
     query = select(run_chunks).where(table.utility == utility, table.run == run, table.state == state).order_by(table.seq).limit(1)
+    query = query.where(table.seq.not_in(but)) if but else query
     return conn.execute(query.with_for_update(skip_locked=True)).first()
 
 
@@ -150,10 +157,31 @@ def hold_chunks(conn: Connection, utility: str, run: str) -> None:
     conn.execute(select(run_chunks.c.seq).where(run_chunks.c.utility == utility, run_chunks.c.run == run).order_by(run_chunks.c.seq).with_for_update()).all()
 
 
-def change_chunk(conn: Connection, utility: str, run: str, seq: int, **values: Any) -> None:
-    """Take a chunk to its next state."""
+def change_chunk(conn: Connection, utility: str, run: str, seq: int, only: str = "", **values: Any) -> None:
+    """Take a chunk to its next state; ``only``: where it is in this one."""
     mine = run_chunks.c
-    conn.execute(update(run_chunks).where(mine.utility == utility, mine.run == run, mine.seq == seq).values(**values))
+    query = update(run_chunks).where(mine.utility == utility, mine.run == run, mine.seq == seq)
+    conn.execute((query.where(mine.state == only) if only else query).values(**values))
+
+
+def chunks_left(conn: Connection, utility: str, run: str) -> set[int]:
+    """The chunks of a run that are not billed, or not numbered, yet."""
+    mine = run_chunks.c
+    return set(conn.execute(select(mine.seq).where(mine.utility == utility, mine.run == run, mine.state.not_in(("done", "issued")))).scalars())
+
+
+def count_failed(conn: Connection, utility: str) -> dict[str, int]:
+    """How many chunks hold why they failed, by run in work."""
+    mine, same = run_chunks.c, (runs.c.utility == run_chunks.c.utility) & (runs.c.id == run_chunks.c.run)
+    query = select(mine.run, func.count().label("chunks")).select_from(run_chunks.join(runs, same)).group_by(mine.run)
+    query = query.where(mine.utility == utility, mine.failure != "", runs.c.state.in_(WORKED))
+    return {row.run: row.chunks for row in conn.execute(query.order_by(mine.run))}
+
+
+def failed_chunks(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
+    """The chunks of a run that hold why they failed, in order."""
+    mine = run_chunks.c
+    return list(conn.execute(select(run_chunks).where(mine.utility == utility, mine.run == run, mine.failure != "").order_by(mine.seq)))
 
 
 def chunks_of(conn: Connection, utility: str, run: str) -> list[Row[Any]]:

@@ -215,7 +215,7 @@ runs = Table(
 )
 
 # A run in pieces: the accounts from ``first_account`` to ``last_account``, both included; each done in one transaction by
-# whichever worker holds its lease. ``counts``: what it gave, as JSON.
+# whichever worker holds its lease. ``counts``: what it gave, as JSON; ``failure``: why it could not be done, until it is.
 run_chunks = Table(
     "run_chunks",
     metadata,
@@ -229,6 +229,7 @@ run_chunks = Table(
     Column("lease_until", Instant),
     Column("attempts", Integer, nullable=False, server_default=text("0")),
     _with_default("counts", "{}"),
+    _with_default("failure", ""),
     PrimaryKeyConstraint("utility", "run", "seq"),
     ForeignKeyConstraint(["utility", "run"], ["runs.utility", "runs.id"]),
 )
