@@ -150,7 +150,9 @@ class QuoteLine(Wire):
     amount: Amount
 
 
-class Quote(Wire):
+class PricedBy(Wire):
+    """The version a quote, or some rows of many, was priced by."""
+
     tariff: str
     effective: date
     revision: int
@@ -161,9 +163,12 @@ class Quote(Wire):
     on: date
     currency: str
     direction: str
+    valid_until: date = Field(description="first day a quote no longer holds: the version's end, the next known version, or the utility's setting")
+
+
+class Quote(PricedBy):
     total: Amount
     lines: list[QuoteLine]
-    valid_until: date = Field(description="first day the quote no longer holds: the version's end, the next known version, or the utility's setting")
     explanation: dict[str, Any]
 
 

@@ -7,7 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from billing_service.schemas import Amount, Labels, Trouble, Wire
+from billing_service.schemas import Amount, Labels, PricedBy, Trouble, Wire
+
+__all__ = ["BulkPart", "BulkQuotes", "BulkRequest", "ChargeTold", "PricedBy", "QuoteRequest", "Which"]
 
 Tariff = Annotated[str, Field(min_length=1, max_length=200)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="the version with these bytes, in force or not")]
@@ -46,22 +48,6 @@ class BulkRequest(Which):
     rows: list[BulkRow] | None = Field(default=None, min_length=1, max_length=MOST)
     facts: dict[str, Annotated[list[str | None], Field(min_length=1, max_length=MOST)]] | None = Field(default=None, min_length=1, max_length=200)
     explain: bool = Field(default=False, description="the reasons of every row too; much slower")
-
-
-class PricedBy(Wire):
-    """A version some rows were priced by."""
-
-    tariff: str
-    effective: date
-    revision: int
-    digest: str
-    language: int
-    status: str
-    adopted: bool
-    on: date
-    currency: str
-    direction: str
-    valid_until: date = Field(description="first day a quote no longer holds: the version's end, the next known version, or the utility's setting")
 
 
 class ChargeTold(Wire):
