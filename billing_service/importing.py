@@ -85,7 +85,11 @@ def compare(conn: Connection, utility: str, name: str, good: list[Row]) -> tuple
     Partners come first: a row must not count as there already because another one, which is refused, says the same.
     """
     known, strangers = _with_known_partners(conn, utility, name, good)
-    new, same, conflicts = sort_out(known, ledger.existing(conn, utility, ledger.TABLES[name], [row.key[0] for row in known]))
+    stored = ledger.existing(conn, utility, ledger.TABLES[name], [row.key[0] for row in known])
+    new, same, conflicts = sort_out(known, stored)
+    if name == "contracts":
+        new, moves = _without_moves(new, stored)
+        conflicts += moves
     return new, same, [*conflicts, *strangers]
 
 
@@ -124,6 +128,40 @@ def sort_out(found: Iterable[Row], existing: Mapping[tuple[Any, ...], ledger.Sto
             differing = ", ".join(sorted(name for name in row.content if row.content[name] != old[0][-1][name]))
             conflicts.append(problem("conflict", row.file, row.line, key=" ".join(str(part) for part in row.key), place=old[1], columns=differing))
     return new, same, conflicts
+
+
+def _without_moves(new: list[Row], stored: Mapping[tuple[Any, ...], ledger.Stored]) -> tuple[list[Row], list[Problem]]:
+    """Leave out rows by which a contract would be two accounts' on the same day: both would be billed for it.
+
+    A row with another account ends nothing by itself, for a mistyped account would end somebody's contract without a word. The row
+    that came later goes, and what it would have corrected stands again; so it is looked again until nothing overlaps.
+    """
+    wrong: list[Problem] = []
+    while True:
+        standing = {key: (contents[-1], -1, place) for key, (contents, place) in stored.items()}
+        standing |= {row.key: (row.content, row.line, f"{row.file}:{row.line}") for row in new}
+        by_contract: dict[str, list[tuple[Any, ...]]] = {}
+        for one in sorted(standing.values(), key=lambda one: one[1]):
+            by_contract.setdefault(one[0]["contract"], []).append(one)
+        gone: set[int] = set()
+        for row in new:
+            for other, line, place in by_contract[row.content["contract"]]:
+                if standing[row.key][1] == row.line > line and _overlap(row.content, other):
+                    said = {"contract": other["contract"], "account": other["account"], "start": other["from"], "place": place}
+                    wrong.append(problem("contract-moves", row.file, row.line, day=row.content["from"], to=row.content["account"], **said))
+                    gone.add(row.line)
+                    break
+        if not gone:
+            return new, wrong
+        new = [row for row in new if row.line not in gone]
+
+
+def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two rows of a contract hold on one day for two accounts; a row that was withdrawn holds on none."""
+    if one["account"] == other["account"]:
+        return False
+    starts, ends = max(one["from"], other["from"]), [row["to"] for row in (one, other) if row["to"] is not None]
+    return all(starts < end for end in ends)
 
 
 def _is_revision(content: Mapping[str, Any], old: Mapping[str, Any]) -> bool:

@@ -161,3 +161,24 @@ def test_optional_columns_may_be_left_out(office: Office) -> None:
     (office.folder / "usage.csv").write_text("id,account,measure,start,end,value,unit\nU1,A1,water,2026-10-01,2026-11-01,1,m3\n", "utf-8")
     assert office.says("import", office.folder, "--json").code == 0
     assert office.rows("usage_records")[0]["quality"] == "actual"
+
+
+def test_a_contract_is_never_that_of_two_accounts_on_one_day(city: Office) -> None:
+    def sends(*rows: str) -> list[tuple[str, str, int]]:
+        path = city.folder / "contracts.csv"
+        path.write_text("\n".join([HEADS["contracts"] + ",known", *rows]) + "\n", "utf-8")
+        return problems(city.says("import", path, "--json", by="li"))
+
+    moved, ended = "C3,A3,cn/yangquan/sewage,2026-10-01,,user=resident,", "C3,A2,cn/yangquan/sewage,2026-01-01,{to},user=resident,{known}"
+    assert sends(moved) == [("contract-moves", "contracts.csv", 2)]
+    # The row that ends the contract too late is refused beside the one it overlaps, and then that one, since nothing ends the contract any more.
+    late = ended.format(to="2026-12-01", known="2026-09-20")
+    assert sends(moved, late) == [("contract-moves", "contracts.csv", 2), ("contract-moves", "contracts.csv", 3)]
+    good = [moved, ended.format(to="2026-10-01", known="2026-09-20")]
+    assert sends(*good) == sends(*good) == []
+    assert sends(ended.format(to="", known="2026-11-20")) == [("contract-moves", "contracts.csv", 2)]
+    # A row recorded for the wrong account is corrected by its next revision, and terms of one account change as before.
+    assert sends("C4,A2,cn/yangquan/sewage,2026-01-01,,user=non_resident,2026-11-20", "C4,A2,cn/yangquan/sewage,2026-09-01,,user=resident,") == []
+    city.runs()
+    accounts = {row["id"]: row["account"] for row in city.rows("documents")}
+    assert {(row["contract"], accounts[row["document"]]) for row in city.rows("parts")} == {("C1", "A1"), ("C2", "A1"), ("C3", "A3"), ("C4", "A2")}
