@@ -210,7 +210,7 @@ def get_run_pdf(request: Request, who: Reading, run: Id, locale: Language = "") 
     settings = settings_for(request, who)
     with reading(request.app.state.engine, who.utility) as conn:
         seen = look(conn, who.utility, runs.pick(conn, who.utility, run, ()))
-        name = utilities.name_of(conn, who.utility)
+        name = utilities.name_of(conn, who.utility, seen.run.issued_at)
     return Response(run_pdf(seen, name, run_day(seen, settings.timezone), language(request, locale)), media_type="application/pdf")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -38,7 +38,8 @@ class Entry:
 class Paper:
     """An invoice, a difference or a settlement, before it becomes a file.
 
-    ``issued`` is a local date, None before issue; ``period`` is half-open; ``corrects`` numbers what a difference or a credit note
+    ``utility`` is its name at issue (a draft's: now); ``issued`` is a local date, None before issue; ``period`` is half-open;
+    ``corrects`` numbers what a difference or a credit note
     stands beside, ``reason`` is a credit note's; ``versions`` by digest; ``ratings`` by tariff, the whole computation also where
     the document is a difference; ``divided`` how shared meters it was billed by came to their parts (``shared``), each once.
     """
@@ -78,16 +79,18 @@ def by_number(conn: Connection, settings: Settings, number: str) -> Paper | None
     if row is None:
         return None
     lines, parts = documents.lines_of(conn, settings.utility, document=row.id), documents.parts_of(conn, settings.utility, document=row.id)
-    return _paper(conn, settings, utilities.name_of(conn, settings.utility), row, lines, parts)
+    return _paper(conn, settings, utilities.name_of(conn, settings.utility, row.issued_at), row, lines, parts)
 
 
 def of_run(conn: Connection, settings: Settings, run: str) -> Iterator[Paper]:
     """All documents of a run, drafts too, by account."""
     lines = _by_document(documents.lines_of(conn, settings.utility, run=run))
     parts = _by_document(documents.parts_of(conn, settings.utility, run=run))
-    name = utilities.name_of(conn, settings.utility)
+    names: dict[datetime | None, str] = {}
     for row in documents.of_run(conn, settings.utility, run):
-        yield _paper(conn, settings, name, row, lines.get(row.id, []), parts.get(row.id, []))
+        if row.issued_at not in names:
+            names[row.issued_at] = utilities.name_of(conn, settings.utility, row.issued_at)
+        yield _paper(conn, settings, names[row.issued_at], row, lines.get(row.id, []), parts.get(row.id, []))
 
 
 def _by_document(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:

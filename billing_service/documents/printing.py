@@ -34,7 +34,7 @@ def print_run(conn: Connection, settings: Settings, review: Review, folder: Path
     """``run.pdf``, and a PDF of each document in ``pdf/``, drafts too, marked as such; how many documents."""
     (folder / "pdf").mkdir(parents=True, exist_ok=True)
     row = review.run
-    (folder / "run.pdf").write_bytes(run_pdf(review, utilities.name_of(conn, settings.utility), run_day(review, settings.timezone), locale))
+    (folder / "run.pdf").write_bytes(run_pdf(review, utilities.name_of(conn, settings.utility, row.issued_at), run_day(review, settings.timezone), locale))
     names: list[str] = []
     done = 0
     for done, content in enumerate(typeset_all(_pages(conn, settings, row.id, locale, names), os.cpu_count() or 1), 1):
