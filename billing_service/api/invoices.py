@@ -29,7 +29,7 @@ from billing_service.store import lists
 from billing_service.store.connect import Connection, reading
 
 router = APIRouter()
-Number = Annotated[str, Path(max_length=40, pattern=r"^[A-Z0-9-]+$")]
+Number = Annotated[str, Path(max_length=40, pattern=r"^[A-Za-z0-9-]+$", description="the number of a document, or its id: one over zero has no number")]
 Only = Annotated[str, Query(max_length=200)]
 _READ = troubles(401, 403, 404, 422)
 
@@ -65,7 +65,7 @@ def list_invoices(
 
 @router.get("/invoices/{number}", response_model=Invoice, response_model_by_alias=True, responses=_READ, summary="An issued document")
 def get_invoice(request: Request, who: Reading, number: Number) -> Invoice:
-    """Invoice, difference document, settlement or credit note by its number."""
+    """Invoice, difference document, settlement or credit note by its number, or by its id."""
     with reading(request.app.state.engine, who.utility) as conn:
         found = by_number(conn, who.utility, number)
     if found is None:

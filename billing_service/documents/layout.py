@@ -45,7 +45,9 @@ def title(paper: Paper, locale: str) -> str:
 def facts(paper: Paper, locale: str) -> list[tuple[str, str | date]]:
     """Label and value of everything said about the document and who it goes to; a date as a date."""
     first, after = paper.period
-    found: list[tuple[str, str | date]] = [(text("paper.number", locale), paper.number or text("paper.no-number", locale))]
+    found: list[tuple[str, str | date]] = [
+        (text("paper.number", locale), paper.number or (paper.id if paper.state == "zero" else text("paper.no-number", locale)))
+    ]
     if paper.issued:
         found.append((text("paper.issued", locale), paper.issued))
     found += [(text("paper.first-day", locale), first), (text("paper.last-day", locale), after - timedelta(days=1))]

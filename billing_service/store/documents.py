@@ -81,8 +81,10 @@ def of_run(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
 
 
 def by_number(conn: Connection, utility: str, number: str) -> Row[Any] | None:
-    """The issued document that bears this number."""
-    return conn.execute(_with_account().where(documents.c.utility == utility, documents.c.number == number)).first()
+    """The issued document that bears this number, or this id: one over zero has no number, and is a document all the same."""
+    query = _with_account().where(documents.c.utility == utility)
+    found = conn.execute(query.where(documents.c.number == number)).first()
+    return found or conn.execute(query.where(documents.c.id == number, documents.c.state.in_(ISSUED))).first()
 
 
 def lines_of(conn: Connection, utility: str, *, run: str = "", document: str = "") -> list[Row[Any]]:
