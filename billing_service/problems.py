@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -40,6 +41,11 @@ def place(found: Problem) -> str:
     if found.where is None:
         return ""
     return f"{found.where.file}:{found.where.line}" if found.where.line else found.where.file
+
+
+def own_name(file: str) -> str:
+    """A file without the folder it lay in: who reads an answer or a paper needs its name, and where it lies on the server is nobody's business."""
+    return re.split(r"[\\/]", file)[-1]
 
 
 def line_of(found: Problem, locale: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from billing_service.documents.invoice import money
-from billing_service.problems import stored
+from billing_service.problems import own_name, stored
 from billing_service.store import documents, holds, ledger, runs
 from billing_service.store.connect import Connection, Row
 
@@ -75,7 +75,7 @@ def as_json(review: Review, locale: str) -> dict[str, Any]:
         "largest": [{"account": row.account, "name": row.name, "total": money(row.total), "currency": row.currency} for row in review.largest],
         "zero": review.zero,
         "differences": [{"account": row.account, "total": money(row.total), "currency": row.currency} for row in review.differences],
-        "exceptions": [exception_json(row, locale) for row in review.exceptions],
+        "exceptions": [exception_json(row, locale, whole=True) for row in review.exceptions],
         "holds": [hold_json(row, locale) for row in review.holds],
     }
 
@@ -88,10 +88,10 @@ def run_json(run: Row[Any]) -> dict[str, Any]:
     return {name: found[name] for name in names} | {name: found[name].isoformat() if found[name] else None for name in times}
 
 
-def exception_json(row: Row[Any], locale: str) -> dict[str, Any]:
-    """One exception with its reason in the reader's language and its place."""
+def exception_json(row: Row[Any], locale: str, *, whole: bool = False) -> dict[str, Any]:
+    """One exception with its reason in the reader's language and its place; ``whole``: with the folder of the file, for whoever works on this machine."""
     found = {"account": row.account, "contract": row.contract, "tariff": row.tariff, "code": row.code}
-    return found | {"reason": stored(row.code, json.loads(row.values), row.reason, locale), "file": row.file, "line": row.line}
+    return found | {"reason": stored(row.code, json.loads(row.values), row.reason, locale), "file": row.file if whole else own_name(row.file), "line": row.line}
 
 
 def hold_json(row: Row[Any], locale: str) -> dict[str, Any]:

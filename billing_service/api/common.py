@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query, Request
@@ -21,6 +22,8 @@ _Model = TypeVar("_Model", bound=BaseModel)
 Language = Annotated[str, Query(alias="locale", max_length=20, description="`en` or `zh`; left out: as `Accept-Language` asks")]
 
 STATUS = {"unauthorised": 401, "forbidden": 403, "not-found": 404, "conflict": 409, "too-large": 413, "wrong-type": 415, "refused": 422}
+#: Values of problems that may say where a file lies.
+_FILES = frozenset({"db", "file", "folder", "path", "place"})
 PROBLEM = "application/problem+json"
 _SCHEMA = ProblemDocument.model_json_schema(ref_template="#/components/schemas/{model}")  # `Trouble` stands there: other answers hold it too
 _PROBLEM: dict[str, Any] = {"content": {PROBLEM: {"schema": {name: value for name, value in _SCHEMA.items() if name != "$defs"}}}}
@@ -92,14 +95,15 @@ def document_of(status: int, found: Iterable[Problem], locale: str) -> str:
 
 
 def trouble(found: Problem, locale: str) -> Trouble:
-    """One problem on the wire; ``charge`` holds the place in the request where there is one."""
+    """One problem on the wire; ``charge`` holds the place in the request where there is one. Files are told by their own names."""
     where = found.where
+    shown = replace(found, values={name: problems.own_name(value) if name in _FILES else value for name, value in found.values.items()})
     return Trouble(
         code=found.code,
-        message=problems.sentence(found, locale),
-        values=dict(found.values),
+        message=problems.sentence(shown, locale),
+        values=dict(shown.values),
         at=found.charge,
-        file=where.file if where else "",
+        file=problems.own_name(where.file) if where and where.file.partition(":")[0] != "api" else "",  # a row of a request lies in no file
         line=where.line if where else 0,
     )
 

@@ -17,7 +17,7 @@ from billing_service.documents.invoice import assemble, kept_versions, money
 from billing_service.documents.settlement import write_settlements
 from billing_service.documents.workbook import Sheet, write
 from billing_service.messages import stored_label, text
-from billing_service.problems import refused, stored
+from billing_service.problems import own_name, refused, stored
 from billing_service.review import TOTALS, Review, total_cells
 from billing_service.store import documents, runs
 from billing_service.store.connect import Connection
@@ -144,4 +144,4 @@ def _line_row(row: Any, locale: str) -> list[Any]:
 
 def _exception_row(row: Any, locale: str) -> list[Any]:
     reason = stored(row.code, json.loads(row.values), row.reason, locale)
-    return [row.account, row.contract, row.tariff, row.code, reason, row.file, row.line]
+    return [row.account, row.contract, row.tariff, row.code, reason, own_name(row.file), row.line]
