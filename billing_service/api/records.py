@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from billing_service.api import wire_records as wire
 from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
-from billing_service.api.common import body_of, told, trouble, troubles
+from billing_service.api.common import body_of, language, told, trouble, troubles
 from billing_service.api.once import Key, Written, once
 from billing_service.api.pages import After, Limit, following, place
 from billing_service.keys import Caller
@@ -101,7 +101,7 @@ async def _received(request: Request, who: Caller, key: str, model: type[_Model]
 
     def work(conn: Connection) -> Written:
         found = receive(conn, settings, name, records, request.state.body, clock())
-        wrong = [trouble(one, settings.locale) for one in found.problems]
+        wrong = [trouble(one, language(request)) for one in found.problems]
         return Written(200, wire.Received(new=found.new, same=found.same, refused=found.bad, problems=wrong))
 
     return await once(request, who, key, work)

@@ -177,7 +177,7 @@ def list_run_exceptions(request: Request, who: Reading, run: Id, after: After = 
     with reading(request.app.state.engine, who.utility) as conn:
         runs.pick(conn, who.utility, run, ())
         rows = store.exceptions_page(conn, who.utility, run, seq, limit)
-    told = [RunException(**exception_json(row, request.app.state.settings.locale)) for row in rows]
+    told = [RunException(**exception_json(row, language(request))) for row in rows]
     return RunExceptionList(exceptions=told, next=following(rows, limit, str(rows[-1].seq)) if rows else None)
 
 
@@ -188,7 +188,7 @@ def list_run_holds(request: Request, who: Reading, run: Id, after: After = "", l
     with reading(request.app.state.engine, who.utility) as conn:
         runs.pick(conn, who.utility, run, ())
         rows = held.of_run(conn, who.utility, run, (last[0], last[1]) if last else None, limit)
-    told = [Hold.model_validate_json(json.dumps(hold_json(row, request.app.state.settings.locale))) for row in rows]
+    told = [Hold.model_validate_json(json.dumps(hold_json(row, language(request)))) for row in rows]
     return HoldList(holds=told, next=following(rows, limit, rows[-1].document, rows[-1].rule) if rows else None)
 
 

@@ -63,7 +63,7 @@ def list_tariffs(
         except NotFoundError:  # not in force on that day
             continue
         except TariffError as error:
-            wrong += [_trouble(one, file, settings.locale) for one in error.problems]
+            wrong += [_trouble(one, file, language(request)) for one in error.problems]
         else:
             found.append(_listed(version, adopted))
     return TariffList(tariffs=found, problems=wrong, next=following(page, limit, *_key(page[-1])) if page else None)
