@@ -24,26 +24,32 @@ def adopt_in(conn: Connection, settings: Settings, version: TariffVersion, docum
         raise refused("document-missing")
     if version.status == "draft":
         raise refused("version-draft", version=version.model.name, status=version.status, tariff=version.id, effective=version.effective)
-    if versions.adoption(conn, settings.utility, version.digest) is not None:
+    if versions.adoption(conn, settings.utility, version.id, version.digest) is not None:
         return False
     keep_version(conn, settings.utility, version)
-    versions.adopt(conn, settings.utility, version.digest, settings.user, now, named)
+    versions.adopt(conn, settings.utility, version.id, version.digest, settings.user, now, named)
     data = {"tariff": version.id, "effective": version.effective, "revision": version.revision, "status": version.status, "document": named}
     events.append(conn, settings.utility, now, settings.user, "version.adopted", version.digest, data)
     return True
 
 
-def by_digest(conn: Connection, settings: Settings, digest: str) -> TariffVersion:
-    """The version of exactly these bytes: from the rule roots, else as the database kept it. Refused (404): neither has it."""
+def by_digest(conn: Connection, settings: Settings, digest: str, tariff: str = "") -> TariffVersion:
+    """The version of exactly these bytes: from the rule roots, else as the database kept it; ``tariff``: of this one, where several have them.
+
+    Refused (404): neither has it.
+    """
     files = found_versions(settings.roots)
     for file in files:
+        if tariff not in ("", file.tariff):
+            continue
         try:
             same = hashlib.sha256(file.path.read_bytes()).hexdigest() == digest
         except OSError:  # it went away meanwhile
             continue
         if same:
             return read(file, end=end_of(file, files))
-    row, content = versions.of_digests(conn, settings.utility).get(digest), versions.content(conn, settings.utility, digest)
+    row = next((row for row in versions.named(conn, settings.utility).values() if row.digest == digest and tariff in ("", row.tariff)), None)
+    content = versions.content(conn, settings.utility, digest)
     if row is None or content is None:
         raise Refused([problem("no-such-digest", digest=digest[:12])], "not-found")
     return parse(content, tariff=row.tariff, effective=row.effective, revision=row.revision, end=row.end)

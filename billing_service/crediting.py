@@ -91,7 +91,7 @@ def _document(conn: Connection, utility: str, named: str, reason: str) -> Row[An
 
 def _step(conn: Connection, utility: str, left: dict[Charge, Line]) -> Decimal:
     """The smallest amount the bill's tariffs know; all are in one currency."""
-    return min(version.model.step for version in kept_versions(conn, utility, {line.digest for line in left.values()}).values())
+    return min(version.model.step for version in kept_versions(conn, utility, left.values()).values())
 
 
 def _chosen(left: dict[Charge, Line], asked: Sequence[Asked], step: Decimal) -> tuple[Line, ...]:

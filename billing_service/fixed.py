@@ -48,13 +48,13 @@ def from_row(conn: Connection, utility: str, row: Row[Any]) -> Fixed:
     return Fixed(row.id, (row.period_start, row.period_end), row.known, row.as_of, options["imports"], loaded, failed, options["holds"])
 
 
-def _kept(conn: Connection, utility: str, digests: Sequence[str]) -> dict[str, TariffVersion]:
-    rows = versions.of_digests(conn, utility)
+def _kept(conn: Connection, utility: str, names: Sequence[Sequence[str]]) -> dict[str, TariffVersion]:
+    rows = versions.named(conn, utility)
     found = {}
-    for digest in digests:
-        row, content = rows[digest], versions.content(conn, utility, digest)
+    for tariff, digest in names:
+        row, content = rows[tariff, digest], versions.content(conn, utility, digest)
         assert content is not None, "a run's versions are kept when it begins"
-        found[row.tariff] = parse(content, tariff=row.tariff, effective=row.effective, revision=row.revision, end=row.end)
+        found[tariff] = parse(content, tariff=tariff, effective=row.effective, revision=row.revision, end=row.end)
     return found
 
 
@@ -66,7 +66,7 @@ def usable(
     One that ends inside it bills nobody: the days after would be billed by a price no longer in force (the store cannot tell: it has the end
     as it was when the version was first kept). A file that does not check, or a version neither published nor adopted, refuses the run as a whole.
     """
-    adopted = versions.adopted_digests(conn, settings.utility)
+    adopted = versions.adopted(conn, settings.utility)
     loaded: dict[str, TariffVersion] = {}
     failed: dict[str, Problem] = {}
     refusals: list[Problem] = []
@@ -93,12 +93,12 @@ def usable(
     return loaded, failed
 
 
-def _gate(conn: Connection, utility: str, version: TariffVersion, adopted: dict[str, Row[Any]]) -> Problem | None:
+def _gate(conn: Connection, utility: str, version: TariffVersion, adopted: Mapping[versions.Name, Row[Any]]) -> Problem | None:
     """Government-set pricing as software: what is neither published nor adopted by this utility bills nobody; a draft never does."""
     said = {"version": version.model.name, "status": version.status, "tariff": version.id, "effective": version.effective}
     if version.status == "draft":
         return problem("version-draft", **said)
-    if version.status == "published" or version.digest in adopted:
+    if version.status == "published" or (version.id, version.digest) in adopted:
         return None
     other = versions.adopted_other_text(conn, utility, version.id, version.effective, version.revision)
     if other:

@@ -73,7 +73,7 @@ def begin_in(
         "chunk": size,
         "keep": keep,
         "holds": {} if scope else holds.rules_of(conn, utility),
-        "versions": [version.digest for version in loaded.values()],
+        "versions": [(version.id, version.digest) for version in loaded.values()],
         "failed": {tariff: {"code": one.code, "values": dict(one.values)} for tariff, one in failed.items()},
     }
     run = f"{period_name(period)}-{store.count_in_period(conn, utility, start, end) + 1}"

@@ -115,7 +115,7 @@ def _document(conn: Connection, utility: str, key: str) -> tuple[int, list[Probl
     if row.kind == documents.CREDIT:
         return len(lines), found + _credit(conn, utility, row)
     try:
-        kept = kept_versions(conn, utility, {part.digest for part in parts})
+        kept = kept_versions(conn, utility, parts)
         wanted = recomputed(row, parts, kept, by_charge(store.before(conn, utility, row)))
     except (TariffError, KeyError, TypeError, ValueError, ArithmeticError) as error:  # tampered facts may be anything at all
         return len(lines), [*found, problem("verify-not-computed", number=name, reason=str(error)[:200])]
@@ -123,11 +123,13 @@ def _document(conn: Connection, utility: str, key: str) -> tuple[int, list[Probl
 
 
 def recomputed(
-    row: Row[Any], parts: Sequence[Row[Any]], kept: Mapping[str, TariffVersion], before: Mapping[str, Mapping[ChargeKey, Line]]
+    row: Row[Any], parts: Sequence[Row[Any]], kept: Mapping[tuple[str, str], TariffVersion], before: Mapping[str, Mapping[ChargeKey, Line]]
 ) -> dict[str, list[Line]]:
     """The lines a document must have, by tariff, from its parts alone and what was ``before`` it by tariff."""
     period = row.period_start, row.period_end
-    now = {part.tariff: list(lines_of(kept[part.digest], explained(kept[part.digest], json.loads(part.facts), period))) for part in parts}
+    now = {
+        part.tariff: list(lines_of(kept[part.tariff, part.digest], explained(kept[part.tariff, part.digest], json.loads(part.facts), period))) for part in parts
+    }
     if row.kind != "difference":
         return now
     found = {tariff: list(difference(lines, before.get(tariff, {}))) for tariff, lines in now.items()}

@@ -79,7 +79,7 @@ def _find(db: Engine, settings: Settings, asked: Asked) -> Found:
     version = of_file(settings, asked.tariff, _wanted(asked)) if asked.effective or asked.digest else _by_day(settings, asked)
     on = asked.on or version.effective
     with reading(db, settings.utility) as conn:
-        adopted = versions.adoption(conn, settings.utility, version.digest) is not None
+        adopted = versions.adoption(conn, settings.utility, version.id, version.digest) is not None
     return Found(replace(version, on=on), on, adopted)
 
 

@@ -35,10 +35,11 @@ router = APIRouter()
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="sha256 of the version's bytes, as documents carry it")]
 OfTariff = Annotated[str, Query(max_length=200, description="the versions of this tariff only")]
 On = Annotated[date | None, Query(description="of each tariff only the version in force on this day")]
+Named = Annotated[str, Query(alias="tariff", max_length=200, description="where several tariffs have this very text: which one; left out: the first")]
 Known = Annotated[date | None, Query(description="with `on`: by what was known on this day; left out: by all that is written")]
 _READ = troubles(401, 403, 404, 422)
 _YAML: dict[str, Any] = {"content": {"application/yaml": {"schema": {"type": "object"}}}}
-Adopted = Mapping[str, Row[Any]]
+Adopted = Mapping[versions.Name, Row[Any]]
 
 
 @router.get("/tariffs", response_model=TariffList, responses=troubles(401, 403, 422), summary="Versions of tariffs")
@@ -50,7 +51,7 @@ def list_tariffs(
     if any(day is not None and day.year == MAXYEAR for day in (on, known)):
         raise Refused([problem("day-too-late", year=MAXYEAR)])
     with reading(request.app.state.engine, settings.utility) as conn:
-        adopted = versions.adopted_digests(conn, settings.utility)
+        adopted = versions.adopted(conn, settings.utility)
     files = [file for file in found_versions(settings.roots) if tariff in ("", file.tariff)]
     asked = [next(group) for _, group in groupby(files, key=lambda file: file.tariff)] if on is not None else files
     last = place(after, 3)
@@ -70,9 +71,9 @@ def list_tariffs(
 
 
 @router.get("/versions/{digest}", response_model=Schedule, responses=_READ, summary="A version: its schedule")
-def get_version(request: Request, who: Reading, digest: Digest, locale: Language = "") -> Schedule:
+def get_version(request: Request, who: Reading, digest: Digest, tariff: Named = "", locale: Language = "") -> Schedule:
     """Inputs, prices, charges and formulas with their clauses: from the rule files, or as it was kept when it was adopted or billed by."""
-    version, adopted = _found(request, settings_for(request, who), digest)
+    version, adopted = _found(request, settings_for(request, who), digest, tariff)
     told = language(request, locale)
     return Schedule(version=_listed(version, adopted), text=sheet.text(version.model, told), schedule=sheet.as_json(version.model))
 
@@ -91,24 +92,24 @@ def get_version_source(request: Request, who: Reading, digest: Digest) -> Respon
     openapi_extra=body_of(AdoptionRequest),
     summary="Put a version into force",
 )
-async def adopt_version(request: Request, who: Administering, digest: Digest, key: Key) -> Response:
+async def adopt_version(request: Request, who: Administering, digest: Digest, key: Key, tariff: Named = "") -> Response:
     """By a document, once: one that is adopted already stays as it was adopted first. A draft never is."""
     asked = await read_body(request, AdoptionRequest, request.app.state.settings.largest_body)
     settings = settings_for(request, who)
 
     def work(conn: Connection) -> Written:
-        version = by_digest(conn, settings, digest)
+        version = by_digest(conn, settings, digest, tariff)
         adopt_in(conn, settings, version, asked.document, clock())
-        return Written(200, _listed(version, versions.adopted_digests(conn, settings.utility)))
+        return Written(200, _listed(version, versions.adopted(conn, settings.utility)))
 
     answer = await once(request, who, key, work)
     shelf_of(request).kept.clear()
     return answer
 
 
-def _found(request: Request, settings: Settings, digest: str) -> tuple[TariffVersion, Adopted]:
+def _found(request: Request, settings: Settings, digest: str, tariff: str = "") -> tuple[TariffVersion, Adopted]:
     with reading(request.app.state.engine, settings.utility) as conn:
-        return by_digest(conn, settings, digest), versions.adopted_digests(conn, settings.utility)
+        return by_digest(conn, settings, digest, tariff), versions.adopted(conn, settings.utility)
 
 
 def _key(file: VersionFile) -> tuple[str, str, str]:
@@ -117,7 +118,7 @@ def _key(file: VersionFile) -> tuple[str, str, str]:
 
 
 def _listed(version: TariffVersion, adopted: Adopted) -> TariffListed:
-    mine = adopted.get(version.digest)
+    mine = adopted.get((version.id, version.digest))
     return TariffListed(
         tariff=version.id,
         effective=version.effective,

@@ -96,7 +96,7 @@ def _write_invoices(conn: Connection, utility: str, run: str, found: Sequence[An
     folder.mkdir(exist_ok=True)
     lines = {key: list(group) for key, group in groupby(documents.lines_of(conn, utility, run=run), key=lambda row: row.document)}
     parts = {key: list(group) for key, group in groupby(documents.parts_of(conn, utility, run=run), key=lambda row: row.document)}
-    kept = kept_versions(conn, utility, {part.digest for group in parts.values() for part in group})
+    kept = kept_versions(conn, utility, [part for group in parts.values() for part in group])
     for done, row in enumerate(numbered):
         invoice = assemble(row, lines.get(row.id, []), parts.get(row.id, []), kept)
         (folder / f"{row.number}.json").write_text(json.dumps(invoice.model_dump(mode="json", by_alias=True), ensure_ascii=False, indent=1) + "\n", "utf-8")

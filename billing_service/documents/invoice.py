@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -24,18 +24,18 @@ def by_number(conn: Connection, utility: str, number: str) -> Invoice | None:
         return None
     lines = documents.lines_of(conn, utility, document=found.id)
     parts = documents.parts_of(conn, utility, document=found.id)
-    return assemble(found, lines, parts, kept_versions(conn, utility, {part.digest for part in parts}))
+    return assemble(found, lines, parts, kept_versions(conn, utility, parts))
 
 
-def kept_versions(conn: Connection, utility: str, digests: set[str]) -> dict[str, TariffVersion]:
-    """Versions read from the bytes the store kept: no rule file is needed to tell what was billed."""
-    known = versions.of_digests(conn, utility)
+def kept_versions(conn: Connection, utility: str, rows: Iterable[Any]) -> dict[versions.Name, TariffVersion]:
+    """The versions that parts or lines name, by tariff and digest, read from the bytes the store kept: no rule file is needed to tell what was billed."""
+    known = versions.named(conn, utility)
     found = {}
-    for digest in digests:
+    for tariff, digest in {(row.tariff, row.digest) for row in rows}:
         content = versions.content(conn, utility, digest)
         assert content is not None, "a billed version is kept"
-        row = known[digest]
-        found[digest] = _parse(content, row.tariff, row.effective, row.revision, row.end)
+        row = known[tariff, digest]
+        found[tariff, digest] = _parse(content, tariff, row.effective, row.revision, row.end)
     return found
 
 
@@ -44,7 +44,7 @@ def _parse(content: bytes, tariff: str, effective: Any, revision: int, end: Any)
     return parse(content, tariff=tariff, effective=effective, revision=revision, end=end)
 
 
-def assemble(document: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[Any]], kept: Mapping[str, TariffVersion]) -> Invoice:
+def assemble(document: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[Any]], kept: Mapping[versions.Name, TariffVersion]) -> Invoice:
     """The wire form of a stored document."""
     return Invoice(
         number=document.number,
@@ -63,7 +63,7 @@ def assemble(document: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[
         corrects=document.corrects,
         reason=document.reason,
         lines=[_line(line) for line in lines],
-        parts=[_part(document, part, kept[part.digest]) for part in parts],
+        parts=[_part(document, part, kept[part.tariff, part.digest]) for part in parts],
     )
 
 

@@ -101,7 +101,7 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
     period = (row.period_start, row.period_end)
     given = {part.tariff: json.loads(part.facts) for part in parts}
     divided = {json.dumps(one, sort_keys=True): one for facts in given.values() for one in facts.get(DIVIDED, ())}
-    kept = kept_versions(conn, settings.utility, {one.digest for one in (*lines, *parts)})
+    kept = kept_versions(conn, settings.utility, (*lines, *parts))
     return Paper(
         id=row.id,
         number=row.number or "",
@@ -122,8 +122,8 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
         corrects=_corrects(conn, settings.utility, row),
         reason=row.reason,
         entries=tuple(entry_of(one) for one in lines),
-        versions=kept,
-        ratings={part.tariff: explained(kept[part.digest], given[part.tariff], period) for part in parts},
+        versions={digest: version for (_, digest), version in kept.items()},
+        ratings={part.tariff: explained(kept[part.tariff, part.digest], given[part.tariff], period) for part in parts},
         divided=tuple(divided.values()),
     )
 

@@ -35,7 +35,7 @@ class Settlement:
     row: Any
     lines: Sequence[Any]
     wire: dict[str, Any]
-    kept: dict[str, TariffVersion]
+    kept: dict[tuple[str, str], TariffVersion]
     ratings: tuple[Rating, ...]
 
     @property
@@ -54,8 +54,8 @@ def write_settlements(conn: Connection, utility: str, run: str, folder: Path) ->
 
 def _read(conn: Connection, utility: str, row: Any) -> Settlement:
     lines, parts = documents.lines_of(conn, utility, document=row.id), documents.parts_of(conn, utility, document=row.id)
-    kept = kept_versions(conn, utility, {one.digest for one in (*lines, *parts)})
-    ratings = tuple(explained(kept[part.digest], json.loads(part.facts), (row.period_start, row.period_end)) for part in parts)
+    kept = kept_versions(conn, utility, (*lines, *parts))
+    ratings = tuple(explained(kept[part.tariff, part.digest], json.loads(part.facts), (row.period_start, row.period_end)) for part in parts)
     return Settlement(row, lines, assemble(row, lines, parts, kept).model_dump(mode="json", by_alias=True), kept, ratings)
 
 
@@ -104,9 +104,9 @@ def _head(one: Settlement, locale: str) -> Iterator[str]:
 
 def _amounts(one: Settlement, locale: str) -> Iterator[tuple[str, Decimal, str]]:
     """Item, amount, and the amount as text; the total last."""
-    who: dict[str, Reader] = {digest: reader(version.model, locale) for digest, version in one.kept.items()}
+    who: dict[tuple[str, str], Reader] = {name: reader(version.model, locale) for name, version in one.kept.items()}
     for line in one.lines:
-        name = called(who[line.digest], line.charge) if stored_label(line.label, locale, "") else line.charge
+        name = called(who[line.tariff, line.digest], line.charge) if stored_label(line.label, locale, "") else line.charge
         if line.kind != "line":
             name = text("settlement.contained" if line.kind == "included" else "settlement.refund", locale, label=name)
         yield name, line.amount, f"{money(line.amount)} {one.row.currency}"

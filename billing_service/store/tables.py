@@ -56,7 +56,8 @@ def _with_default(name: str, value: str) -> Column[str]:
 # ``settings``: what a utility decides for itself, as JSON; a run keeps the ones it started with.
 utilities = Table("utilities", metadata, Column("id", Text, primary_key=True), _text("name"), _with_default("settings", "{}"))
 
-# The complete text of every version that was adopted or billed by, once: an auditor re-rates from here.
+# The complete text of every version that was adopted or billed by, once: an auditor re-rates from here. Its tariff and dates are
+# those of the first that had this text; ``version_names`` has every tariff that has it, each with its own.
 versions = Table(
     "versions",
     metadata,
@@ -75,6 +76,20 @@ versions = Table(
     ForeignKeyConstraint(["utility"], ["utilities.id"]),
 )
 
+version_names = Table(
+    "version_names",
+    metadata,
+    _text("utility"),
+    _text("tariff"),
+    _text("digest"),
+    _date("effective"),
+    _whole("revision"),
+    _date("known", optional=True),
+    _date("end", optional=True),
+    PrimaryKeyConstraint("utility", "tariff", "digest"),
+    ForeignKeyConstraint(["utility", "digest"], ["versions.utility", "versions.digest"]),
+)
+
 adoptions = Table(
     "adoptions",
     metadata,
@@ -83,8 +98,9 @@ adoptions = Table(
     _text("by"),
     Column("at", Instant, nullable=False),
     _text("document"),
-    PrimaryKeyConstraint("utility", "digest"),
-    ForeignKeyConstraint(["utility", "digest"], ["versions.utility", "versions.digest"]),
+    _text("tariff"),
+    PrimaryKeyConstraint("utility", "tariff", "digest"),
+    ForeignKeyConstraint(["utility", "tariff", "digest"], ["version_names.utility", "version_names.tariff", "version_names.digest"]),
 )
 
 imports = Table(

@@ -29,6 +29,7 @@ STAYS = (
     "reliefs",
     "shares",
     "usage_records",
+    "version_names",
     "versions",
 )
 

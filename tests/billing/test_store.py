@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from billing_service.cli import app
 from billing_service.problems import Refused
-from billing_service.store import connect, tables
+from billing_service.store import connect, tables, versions
 from billing_service.store.types import Exact, Instant
 from tests.billing import postgres
 from tests.billing.conftest import Office
@@ -99,6 +99,8 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_rows(untouched: 
             "INSERT INTO imports VALUES ('main', 1, 'f', 's', 'li', '2026-01-01 00:00:00', 1, 0, 0)",
             "INSERT INTO accounts VALUES ('main', 'A1', 'Zhao', 'household', '', '', 1, 'f', 2)",
             "INSERT INTO contracts VALUES ('main', 'C1', '2026-01-01', NULL, 'A1', 't', '{}', NULL, 1, 'f', 2)",
+            "INSERT INTO versions VALUES ('main', 'd', 't', '2026-01-01', 1, NULL, NULL, 1, 'published', '{}', 'x')",
+            "INSERT INTO adoptions VALUES ('main', 'd', 'li', '2026-01-01 00:00:00', 'Decision 7')",
         ):
             conn.execute(text(statement))
     with pytest.raises(Refused, match="old-database"):
@@ -109,6 +111,10 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_rows(untouched: 
         (row,) = conn.execute(select(tables.contracts)).all()
         assert (row.contract, row.revision, row.account, row.line) == ("C1", 1, "A1", 2)
         conn.execute(insert(tables.contracts), [{**row._mapping, "revision": 2}])
+        (adoption,) = conn.execute(select(tables.adoptions)).all()
+        assert (adoption.tariff, adoption.digest, adoption.at) == ("t", "d", datetime(2026, 1, 1, tzinfo=UTC))
+        (named,) = conn.execute(select(tables.version_names)).all()
+        assert (named.tariff, named.digest, named.revision, named.end) == ("t", "d", 1, None)
     with pytest.raises(IntegrityError), connect.writing(untouched, "main") as conn:
         conn.execute(insert(tables.contracts), [{**row._mapping, "account": "nobody", "revision": 3}])
 
@@ -117,8 +123,14 @@ def test_going_back_a_release_and_forth_again_works(untouched: connect.Engine) -
     connect.migrate(untouched, "main")
     config = connect._config()
     config.attributes["engine"] = untouched
+    with connect.writing(untouched, "main") as conn:
+        kept = {"digest": "d", "tariff": "t", "effective": date(2026, 1, 1), "revision": 1, "language": 1, "status": "draft", "title": "{}", "content": b"x"}
+        versions.keep(conn, "main", **kept)
+        versions.adopt(conn, "main", "t", "d", "li", datetime(2026, 1, 1, tzinfo=UTC), "Decision 7")
     command.downgrade(config, "0002")
     assert connect.migrate(untouched, "main") is True
+    with connect.reading(untouched, "main") as conn:
+        assert versions.adopted(conn, "main").keys() == versions.named(conn, "main").keys() == {("t", "d")}
 
 
 @pytest.mark.parametrize(
