@@ -35,7 +35,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one contract gives for one period: ``digest`` and ``facts`` (JSON) reproduce ``lines`` for ever."""
+    """What one contract gives for one period, or for some days of it where the period is split: ``digest`` and ``facts`` (JSON)
+    reproduce ``lines`` for ever.
+    """
 
     account: str
     tariff: str
@@ -86,46 +88,54 @@ class Batch:
 def bill(utility: str, run: str, parts: Iterable[Part], issued: Mapping[Key, Issued], waiting: AbstractSet[Key], parked: AbstractSet[Key]) -> Batch:
     """Documents for ``parts``: invoices where nothing was issued, differences where something was and has changed.
 
+    The parts of one (account, tariff) are one contract's, in the order of their days. A bill has the lines of each; a difference
+    is about the sum of them all by charge.
     ``waiting``: (account, tariff) in another open run; ``parked``: those that could not be rated now. What was issued and
     is in none of the three is owed no longer, as where a contract turned out to be another tariff's: it is taken back.
     """
     groups: dict[tuple[str, str, str, str], list[_Share]] = {}
     unchanged = held = 0
     first_time: list[Key] = []
-    rated: set[Key] = set()
+    rated: dict[Key, list[Part]] = {}
     for part in parts:
-        key = (part.account, part.tariff)
-        rated.add(key)
+        rated.setdefault((part.account, part.tariff), []).append(part)
+    for key, own in rated.items():
+        now = tuple(line for part in own for line in part.lines)
         if key in waiting:
             held += 1
             continue
         if key in issued:
-            kind, lines = "difference", difference(part.lines, issued[key].charges)
+            kind, lines = "difference", difference(now, issued[key].charges)
             if not lines:
                 unchanged += 1
                 continue
         else:
-            kind, lines = "invoice", part.lines
+            kind, lines = "invoice", now
             first_time.append(key)
-        groups.setdefault((part.account, kind, part.direction, part.currency), []).append(_Share(part.tariff, part, lines))
-    for key in issued.keys() - rated - waiting - parked:
+        groups.setdefault((key[0], kind, own[0].direction, own[0].currency), []).append(_Share(key[1], tuple(own), lines))
+    for key in issued.keys() - rated.keys() - waiting - parked:
         lines = difference((), issued[key].charges)
         if lines:
-            groups.setdefault((key[0], "difference", issued[key].direction, issued[key].currency), []).append(_Share(key[1], None, lines))
+            groups.setdefault((key[0], "difference", issued[key].direction, issued[key].currency), []).append(_Share(key[1], (), lines))
     drafts = tuple(_draft(utility, run, *group, found) for group, found in sorted(groups.items(), key=lambda item: item[0]))
     return Batch(drafts, unchanged, held, tuple(first_time))
 
 
 def difference(now: Sequence[Line], before: Mapping[ChargeKey, Line]) -> tuple[Line, ...]:
-    """Full recomputation minus everything issued, by charge; charges that did not change are left out."""
-    found: list[Line] = []
+    """Full recomputation minus everything issued, by charge; charges that did not change are left out.
+
+    A charge that several parts of a period have is added up first, and the text of the last stands.
+    """
+    whole: dict[ChargeKey, Line] = {}
     for line in now:
-        old = before.get((line.charge, line.kind))
+        add_up(whole, (line.charge, line.kind), line)
+    found: list[Line] = []
+    for key, line in whole.items():
+        old = before.get(key)
         amount = EXACT.subtract(line.amount, old.amount) if old else line.amount
         if amount:
             found.append(replace(line, amount=amount))
-    charges = {(line.charge, line.kind) for line in now}
-    gone = [line for key, line in before.items() if key not in charges and line.amount]
+    gone = [line for key, line in before.items() if key not in whole and line.amount]
     return (*found, *(replace(line, amount=EXACT.minus(line.amount)) for line in gone))
 
 
@@ -170,10 +180,10 @@ def number(series: str, year: int, rank: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """One tariff's lines on a document; without a part where what was issued is taken back whole."""
+    """One tariff's lines on a document; without parts where what was issued is taken back whole."""
 
     tariff: str
-    part: Part | None
+    parts: tuple[Part, ...]
     lines: Sequence[Line]
 
 
@@ -181,5 +191,5 @@ def _draft(utility: str, run: str, account: str, kind: str, direction: str, curr
     found = sorted(found, key=lambda share: share.tariff)
     lines = tuple(line for share in found for line in share.lines)
     name = document_id(utility, run, account, kind, direction, currency)
-    parts = tuple(share.part for share in found if share.part)
+    parts = tuple(part for share in found for part in share.parts)
     return Draft(name, kind, account, currency, direction, parts, lines, sum_of(lines))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -127,9 +128,9 @@ def recomputed(
 ) -> dict[str, list[Line]]:
     """The lines a document must have, by tariff, from its parts alone and what was ``before`` it by tariff."""
     period = row.period_start, row.period_end
-    now = {
-        part.tariff: list(lines_of(kept[part.tariff, part.digest], explained(kept[part.tariff, part.digest], json.loads(part.facts), period))) for part in parts
-    }
+    now: dict[str, list[Line]] = {}
+    for part in parts:
+        now.setdefault(part.tariff, []).extend(lines_of(kept[part.tariff, part.digest], explained(kept[part.tariff, part.digest], json.loads(part.facts), period)))
     if row.kind != "difference":
         return now
     found = {tariff: list(difference(lines, before.get(tariff, {}))) for tariff, lines in now.items()}
@@ -147,14 +148,24 @@ def _compare(name: str, lines: Sequence[Line], tariffs: AbstractSet[str], wanted
         computed = list(wanted.get(tariff, ()))
         if stored == computed:
             continue
-        amounts = ({(one.charge, one.kind): one.amount for one in side} for side in (stored, computed))
-        old, new = amounts
+        old, new = _by_place(stored), _by_place(computed)
         wrong = [key for key in dict.fromkeys((*old, *new)) if old.get(key) != new.get(key)]
         said = {"number": name, "tariff": tariff}
         found += [problem("verify-line", charge=key[0], stored=old.get(key, "-"), computed=new.get(key, "-"), **said) for key in wrong]
         if not wrong:
             found.append(problem("verify-words", **said))
     return found
+
+
+def _by_place(found: Sequence[Line]) -> dict[tuple[str, str, int], Decimal]:
+    """Amounts by charge, kind and, where parts of a period have the same, the how many-th it is."""
+    counted: Counter[tuple[str, str]] = Counter()
+    amounts: dict[tuple[str, str, int], Decimal] = {}
+    for one in found:
+        key = (one.charge, one.kind)
+        counted[key] += 1
+        amounts[(*key, counted[key])] = one.amount
+    return amounts
 
 
 def _credit(conn: Connection, utility: str, row: Row[Any]) -> list[Problem]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from itertools import groupby
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, exists, func, insert, select, update
 from sqlalchemy import text as sql
 
-from billing_service.billing import ChargeKey, Draft, Issued, Key, Line, add_up
+from billing_service.billing import ChargeKey, Draft, Issued, Key, Line, Part, add_up
 from billing_service.store.bulk import insert_columns
 from billing_service.store.ledger import EVERYBODY, Among, chunks, within
 from billing_service.store.tables import accounts, documents, holds, lines, parts, run_chunks, series
@@ -32,12 +33,18 @@ def add(
         columns: dict[str, list[Any]] = {name: [getattr(draft, name) for draft in piece] for name in _OF_DRAFT}
         columns |= {"run": [run] * count, "period_start": [start] * count, "period_end": [end] * count, "known": [known] * count}
         insert_columns(conn, documents, utility, {**columns, "state": ["held" if draft.id in held else "draft" for draft in piece]})
-        given = [(draft.id, part) for draft in piece for part in draft.parts]
-        columns = {name: [getattr(part, name) for _, part in given] for name in ("tariff", "contract", "digest", "facts")}
-        insert_columns(conn, parts, utility, {"document": [one for one, _ in given], **columns})
+        given = [(draft.id, seq, part) for draft in piece for seq, part in _counted(draft.parts)]
+        columns = {name: [getattr(part, name) for *_, part in given] for name in ("tariff", "contract", "digest", "facts")}
+        insert_columns(conn, parts, utility, {"document": [one for one, *_ in given], "seq": [seq for _, seq, _ in given], **columns})
         told = [(draft.id, seq, line) for draft in piece for seq, line in enumerate(draft.lines, 1)]
         columns = {name: [getattr(line, name) for *_, line in told] for name in ("tariff", "digest", "charge", "kind", "label", "clause", "amount")}
         insert_columns(conn, lines, utility, {"document": [one for one, *_ in told], "seq": [seq for _, seq, _ in told], **columns})
+
+
+def _counted(found: Iterable[Part]) -> Iterator[tuple[int, Part]]:
+    """The parts of a document, those of each tariff counted from 1."""
+    for _, own in groupby(found, key=lambda part: part.tariff):
+        yield from enumerate(own, 1)
 
 
 def issued(conn: Connection, utility: str, start: date, end: date, among: Among = EVERYBODY) -> dict[Key, Issued]:
@@ -96,10 +103,10 @@ def lines_of(conn: Connection, utility: str, *, run: str = "", document: str = "
 
 
 def parts_of(conn: Connection, utility: str, *, run: str = "", document: str = "") -> list[Row[Any]]:
-    """What each contract gave to a run's documents, or to one."""
+    """What each contract gave to a run's documents, or to one; the parts of a tariff in the order of their days."""
     query = select(parts).select_from(parts.join(documents, _same_document(parts))).where(parts.c.utility == utility)
     query = query.where(*_standing(run)) if run else query.where(documents.c.id == document)
-    return list(conn.execute(query.order_by(documents.c.account, documents.c.kind, documents.c.id, parts.c.tariff)))
+    return list(conn.execute(query.order_by(documents.c.account, documents.c.kind, documents.c.id, parts.c.tariff, parts.c.seq)))
 
 
 def sums(conn: Connection, utility: str, run: str) -> list[Row[Any]]:

@@ -77,9 +77,12 @@ def before(conn: Connection, utility: str, start: date, among: Among) -> dict[tu
 
 
 def last_facts(conn: Connection, utility: str, start: date, among: Among) -> dict[tuple[str, str], str]:
-    """The facts, as JSON, by which each account was last billed for the period that ended on ``start``, by account and tariff; corrections stand."""
+    """The facts, as JSON, by which each account was last billed for the period that ended on ``start``, by account and tariff; corrections stand.
+
+    Of a period that was split, those of its last part, which say so themselves.
+    """
     mine = documents.c
     joined = parts.join(documents, (parts.c.utility == mine.utility) & (parts.c.document == mine.id))
     query = select(mine.account, parts.c.tariff, parts.c.facts).select_from(joined).where(mine.utility == utility, mine.period_end == start)
-    query = query.where(mine.state.in_(ISSUED), mine.kind != CREDIT, *within(mine.account, among)).order_by(mine.issued_at, mine.id)
+    query = query.where(mine.state.in_(ISSUED), mine.kind != CREDIT, *within(mine.account, among)).order_by(mine.issued_at, mine.id, parts.c.seq)
     return {(row.account, row.tariff): row.facts for row in conn.execute(query)}

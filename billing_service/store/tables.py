@@ -294,7 +294,8 @@ documents = Table(
     Index("ix_documents_corrects", "utility", "corrects", sqlite_where=text("corrects IS NOT NULL"), postgresql_where=text("corrects IS NOT NULL")),
 )
 
-# What one contract gave to a document: digest + facts reproduce its lines for ever.
+# What one contract gave to a document: digest + facts reproduce its lines for ever. ``seq``: where the period was split (a new
+# version, other terms), its parts in the order of their days, from 1.
 parts = Table(
     "parts",
     metadata,
@@ -304,7 +305,8 @@ parts = Table(
     _text("contract"),
     _text("digest"),
     _text("facts"),
-    PrimaryKeyConstraint("utility", "document", "tariff"),
+    Column("seq", Integer, nullable=False, server_default=text("1")),
+    PrimaryKeyConstraint("utility", "document", "tariff", "seq"),
     ForeignKeyConstraint(["utility", "document"], ["documents.utility", "documents.id"]),
     ForeignKeyConstraint(["utility", "digest"], ["versions.utility", "versions.digest"]),
 )

@@ -21,10 +21,10 @@ def ids(conn: Connection, utility: str) -> list[str]:
 
 
 def document(conn: Connection, utility: str, key: str) -> tuple[Row[Any], list[Row[Any]], list[Row[Any]]]:
-    """One document with its lines in order and its parts by tariff."""
+    """One document with its lines in order and its parts by tariff and day."""
     found = conn.execute(select(documents).where(documents.c.utility == utility, documents.c.id == key)).one()
     mine = conn.execute(select(lines).where(lines.c.utility == utility, lines.c.document == key).order_by(lines.c.seq)).all()
-    gave = conn.execute(select(parts).where(parts.c.utility == utility, parts.c.document == key).order_by(parts.c.tariff)).all()
+    gave = conn.execute(select(parts).where(parts.c.utility == utility, parts.c.document == key).order_by(parts.c.tariff, parts.c.seq)).all()
     return found, list(mine), list(gave)
 
 
