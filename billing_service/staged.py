@@ -23,7 +23,7 @@ from tariffs import FactsError, Rating, TariffVersion, UsageRecord
 from tariffs.errors import Problem
 from tariffs.gather import gather, measured
 from tariffs.model import Charge, Filled
-from tariffs.report import as_json
+from tariffs.report import facts_json
 
 #: The measure that stands for what was issued to an account; the store gives its records, nobody imports them.
 SETTLED = "settled"
@@ -45,7 +45,7 @@ def is_staged(version: TariffVersion) -> bool:
 
 def kept_facts(rating: Rating) -> dict[str, Any]:
     """A rating's facts as they are stored: numbers as text, a number that stands in with how it does, the rows as they were given."""
-    facts: dict[str, Any] = as_json(rating)["facts"]
+    facts = facts_json(rating)
     return facts | {name: {"value": facts[name], "filled": how} for name, how in rating.filled.items()}
 
 
@@ -75,7 +75,7 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
             wrong = tuple(error.problems)
         parked += [park(one, problem, place_of(own[one.account], problem, records)) for problem in wrong]
     given = [json.dumps(kept_facts(rating) | divisions(version, one.account, records), sort_keys=True, ensure_ascii=False) for one, rating in rated]
-    _compare(version, [(as_json(rating)["facts"], one, rating) for one, rating in rated], period)
+    _compare(version, [(facts_json(rating), one, rating) for one, rating in rated], period)
     return [part_of(version, one, facts, rating) for facts, (one, rating) in zip(given, rated, strict=True)], parked
 
 

@@ -125,13 +125,17 @@ def find(tariff: str, on: date, known: date | None = None, rules: Rules = None) 
 
 def history(tariff: str, known: date | None = None, rules: Rules = None) -> tuple[m.Version, ...]:
     """All versions of ``tariff`` as known on a day, in order of date, each with the day it ends."""
+    return tuple(read_file(file, end)[0] for file, end in timeline(tariff, known, rules))
+
+
+def timeline(tariff: str, known: date | None = None, rules: Rules = None) -> list[tuple[VersionFile, date | None]]:
+    """The files of ``tariff`` as known on a day, in order of date, each with the day the next one begins; unread where ``known`` asks for none."""
     files = versions(rules)
     own = [file for file in files if file.tariff == tariff]
     if not own:
         raise _unknown(tariff, {file.tariff for file in files})
     current = _known(own, known)
-    ends = [*(file.effective for file in current[1:]), None]
-    return tuple(read_file(file, end)[0] for file, end in zip(current, ends, strict=True))
+    return list(zip(current, [*(file.effective for file in current[1:]), None], strict=True))
 
 
 def _known(files: Iterable[VersionFile], known: date | None) -> list[VersionFile]:

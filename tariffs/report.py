@@ -105,8 +105,7 @@ def as_json(rating: Rating) -> dict[str, Any]:
         "direction": version.direction,
         "currency": version.currency,
         "period": None if rating.period is None else {"start": rating.period[0].isoformat(), "end": rating.period[1].isoformat()},
-        "facts": {name: show(value) if isinstance(value, Decimal) else value for name, value in rating.facts.items()}
-        | ({"stage": daily.rows_json(rating)} if rating.rows else {}),
+        "facts": facts_json(rating),
         "filled": dict(rating.filled),
         "surplus": list(rating.surplus),
         "stage": [_rated_row_json(rating.version, rated) for rated in rating.rows],
@@ -116,6 +115,12 @@ def as_json(rating: Rating) -> dict[str, Any]:
         "total": show(rating.total, places(version.step)),
         "assumptions": [dict(words) for words in version.assumptions],
     }
+
+
+def facts_json(rating: Rating) -> dict[str, Any]:
+    """A rating's facts alone, as ``as_json`` has them."""
+    facts = {name: show(value) if isinstance(value, Decimal) else value for name, value in rating.facts.items()}
+    return facts | ({"stage": daily.rows_json(rating)} if rating.rows else {})
 
 
 def _rated_row_json(version: Version, rated: RatedRow) -> dict[str, Any]:
