@@ -14,7 +14,7 @@ from typing import Any
 from billing_service import contracts, holds, plain, rating, shared
 from billing_service.billing import Batch, bill
 from billing_service.fixed import Fixed
-from billing_service.measured import measures
+from billing_service.measured import all_measures
 from billing_service.problems import problem
 from billing_service.records import gather, meters
 from billing_service.staged import SETTLED, reads_issued
@@ -23,13 +23,13 @@ from billing_service.store import holds as held
 from billing_service.store import plain as plain_rows
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection
-from billing_service.terms import Parked, Period, Records, Terms, park
-from tariffs import TariffVersion, UsageRecord
+from billing_service.terms import History, Parked, Period, Records, Terms, park
+from tariffs import UsageRecord
 from tariffs.errors import Problem
 from tariffs.units import named
 
 Progress = Callable[[str, int, int], None]
-Due = Callable[[Mapping[str, TariffVersion], Sequence[Terms], Period], tuple[dict[str, TariffVersion], list[Terms]]]
+Due = Callable[[Mapping[str, History], Sequence[Terms], Period], tuple[dict[str, History], list[Terms]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,10 @@ def rate_chunk(conn: Connection, utility: str, fixed: Fixed, among: ledger.Among
         by_tariff.setdefault(one.tariff, []).append(one)
     parts = []
     for tariff in sorted(by_tariff):
-        rated = rating.rate(loaded[tariff], by_tariff[tariff], records, period, known)
+        rated = rating.rate(fixed.history[tariff], by_tariff[tariff], records, period, known)
         parts += rated.parts
         parked += rated.parked
-    parked += contracts.unread(records, all_terms, parked, {tariff: measures(version) for tariff, version in fixed.loaded.items()}, period)
+    parked += contracts.unread(records, all_terms, parked, {tariff: all_measures(own) for tariff, own in fixed.loaded.items()}, period)
     if scope is not None:
         issued = {key: one for key, one in issued.items() if key[0] == scope.account and key[1] in loaded}
     batch = bill(utility, fixed.run, parts, issued, waiting, {(one.account, one.tariff) for one in parked})
@@ -136,10 +136,11 @@ def _reliefs(conn: Connection, utility: str, fixed: Fixed, among: ledger.Among) 
     return entitlements.reliefs_among(conn, utility, *fixed.period, fixed.known, among, fixed.as_of)
 
 
-def _records(conn: Connection, utility: str, fixed: Fixed, among: ledger.Among, loaded: Mapping[str, TariffVersion], terms: Sequence[Terms]) -> Records:
-    records = gather(conn, utility, fixed.period, loaded.values(), among)
-    if any(reads_issued(version) for version in loaded.values()):
-        records = replace(records, settled=_settled(conn, utility, fixed.period, {one.account for one in terms if reads_issued(loaded[one.tariff])}))
+def _records(conn: Connection, utility: str, fixed: Fixed, among: ledger.Among, loaded: Mapping[str, History], terms: Sequence[Terms]) -> Records:
+    records = gather(conn, utility, fixed.period, [version for own in loaded.values() for version in own], among)
+    settling = {tariff for tariff, own in loaded.items() if any(map(reads_issued, own))}
+    if settling:
+        records = replace(records, settled=_settled(conn, utility, fixed.period, {one.account for one in terms if one.tariff in settling}))
     return records
 
 
@@ -151,7 +152,7 @@ def _shared(
     found = meters(conn, utility, fixed.period, fixed.known, fixed.as_of, among, points)
     if found is None:
         return records, terms, []
-    divided = shared.divide(found, fixed.loaded, fixed.period, fixed.known)
+    divided = shared.divide(found, fixed.history, fixed.period, fixed.known)
     terms, parked = shared.without_waiting(terms, divided.waiting, fixed.loaded, found)
     return shared.with_parts(records, found, divided), terms, parked
 

@@ -29,7 +29,7 @@ from tariffs.units import named
 
 def crossed(version: TariffVersion, now: Mapping[str, Any], last: Mapping[str, Any], period: Period) -> Problem | None:
     """The first cliff between the facts of the ``last`` bill and those of this one, as both are kept; None: there is none."""
-    if is_cut(now):
+    if is_cut(now) or is_cut(last):
         return None  # of part of a period: what it measured is not to be compared with a whole one
     facts, before = given_facts(now), given_facts(last)
     for item in version.model.inputs:

@@ -16,15 +16,17 @@ from billing_service.settings import Settings
 from billing_service.store import versions
 from billing_service.store.connect import Connection, Row
 from billing_service.store.ledger import Among
-from billing_service.terms import Period
-from tariffs import NotFoundError, TariffError, TariffVersion, load, parse
+from billing_service.terms import History, Period, ruling
+from tariffs import NotFoundError, TariffError, TariffVersion, VersionFile, load, parse, read
 from tariffs.errors import Problem
+from tariffs.load import timeline
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
     """A run as every chunk sees it. ``imports``: the newest import it knows; ``failed``: why a tariff cannot be billed;
-    ``holds``: which bills wait for a person (``holds.RULES``).
+    ``holds``: which bills wait for a person (``holds.RULES``). ``history``: by tariff the versions that rule in the period, and
+    before it those of days a record may reach back to, in order; ``loaded``: of them those that rule on some day of the period.
     """
 
     run: str
@@ -32,7 +34,8 @@ class Fixed:
     known: date | None
     as_of: datetime
     imports: int
-    loaded: Mapping[str, TariffVersion]
+    history: Mapping[str, History]
+    loaded: Mapping[str, History]
     failed: Mapping[str, Problem]
     holds: Mapping[str, str]
 
@@ -44,53 +47,78 @@ def from_row(conn: Connection, utility: str, row: Row[Any]) -> Fixed:
     """A run as it was fixed, its versions parsed from the kept bytes."""
     options = json.loads(row.options)
     failed = {tariff: problem(one["code"], **one["values"]) for tariff, one in options["failed"].items()}
-    loaded = _kept(conn, utility, options["versions"])
-    return Fixed(row.id, (row.period_start, row.period_end), row.known, row.as_of, options["imports"], loaded, failed, options["holds"])
+    period = row.period_start, row.period_end
+    history = _kept(conn, utility, options["versions"])
+    loaded = {tariff: ruling(found, period) for tariff, found in history.items()}
+    return Fixed(row.id, period, row.known, row.as_of, options["imports"], history, loaded, failed, options["holds"])
 
 
-def _kept(conn: Connection, utility: str, names: Sequence[Sequence[str]]) -> dict[str, TariffVersion]:
+def named(version: Any) -> dict[str, Any]:
+    """A version as a run keeps it, beside its bytes: the store has its end as it was when the bytes were first kept."""
+    tariff = version.id if isinstance(version, TariffVersion) else version.tariff
+    end = version.end.isoformat() if version.end else None
+    return {"digest": version.digest, "tariff": tariff, "effective": version.effective.isoformat(), "revision": version.revision, "end": end}
+
+
+def _kept(conn: Connection, utility: str, told: Sequence[Any]) -> dict[str, History]:
     rows = versions.named(conn, utility)
-    found = {}
-    for tariff, digest in names:
-        row, content = rows[tariff, digest], versions.content(conn, utility, digest)
+    found: dict[str, list[TariffVersion]] = {}
+    for given in told:
+        one = given if isinstance(given, dict) else named(rows[tuple(given)])  # a run begun by the release before has names alone
+        content = versions.content(conn, utility, one["digest"])
         assert content is not None, "a run's versions are kept when it begins"
-        found[tariff] = parse(content, tariff=tariff, effective=row.effective, revision=row.revision, end=row.end)
-    return found
+        effective, end = date.fromisoformat(one["effective"]), date.fromisoformat(one["end"]) if one["end"] else None
+        found.setdefault(one["tariff"], []).append(parse(content, tariff=one["tariff"], effective=effective, revision=one["revision"], end=end))
+    return {tariff: tuple(sorted(own, key=lambda version: version.effective)) for tariff, own in found.items()}
 
 
-def usable(
-    conn: Connection, settings: Settings, tariffs: Sequence[str], period: Period, known: date | None
-) -> tuple[dict[str, TariffVersion], dict[str, Problem]]:
-    """The version of each tariff in force all through the period, and why there is none for the others.
+def usable(conn: Connection, settings: Settings, tariffs: Sequence[str], period: Period, known: date | None) -> tuple[dict[str, History], dict[str, Problem]]:
+    """Every version of each tariff that rules on some day of the period, and before them those that may bill; why there is none for the others.
 
-    One that ends inside it bills nobody: the days after would be billed by a price no longer in force (the store cannot tell: it has the end
-    as it was when the version was first kept). A file that does not check, or a version neither published nor adopted, refuses the run as a whole.
+    A file that does not check, or a version neither published nor adopted, refuses the run as a whole where it rules in the period.
+    Among earlier versions the first of either ends the list: nobody is billed by it, and only who has a record of its days waits.
     """
     adopted = versions.adopted(conn, settings.utility)
-    loaded: dict[str, TariffVersion] = {}
+    found: dict[str, History] = {}
     failed: dict[str, Problem] = {}
     refusals: list[Problem] = []
     for tariff in tariffs:
         try:
-            version = load(tariff, on=period[0], known=known, rules=settings.roots)
+            files = [(file, end) for file, end in timeline(tariff, known, settings.roots) if file.effective < period[1]]
+            own = ruling([read(file, end=end) for file, end in files if end is None or end > period[0]], period)
+            if not own:  # which says why not
+                load(tariff, on=period[0], known=known, rules=settings.roots)
         except NotFoundError as error:
             failed[tariff] = error.problems[0]
             continue
         except TariffError as error:
             refusals += error.problems
             continue
-        wrong = _gate(conn, settings.utility, version, adopted)
-        if wrong is not None:
-            refusals.append(wrong)
-        elif not version.billable:
-            failed[tariff] = problem("version-not-billable", version=version.model.name)
-        elif version.end is not None and version.end < period[1]:
-            failed[tariff] = problem("version-ends-inside", version=version.model.name, day=version.end, start=period[0], end=period[1])
-        else:
-            loaded[tariff] = version
+        wrong = [one for version in own if (one := _gate(conn, settings.utility, version, adopted)) is not None]
+        refusals += wrong
+        idle = [version for version in own if not version.billable]
+        if idle:
+            failed[tariff] = problem("version-not-billable", version=idle[0].model.name)
+        elif not wrong:
+            found[tariff] = (*_earlier(conn, settings.utility, [one for one in files if one[0].effective < own[0].effective], adopted), *own)
     if refusals:
         raise Refused(refusals)
-    return loaded, failed
+    return found, failed
+
+
+def _earlier(
+    conn: Connection, utility: str, files: Sequence[tuple[VersionFile, date | None]], adopted: Mapping[versions.Name, Row[Any]]
+) -> list[TariffVersion]:
+    found: list[TariffVersion] = []
+    for file, end in reversed(files):
+        try:
+            version = read(file, end=end)
+        except TariffError:
+            break
+        if not version.billable or _gate(conn, utility, version, adopted) is not None:
+            break
+        found.insert(0, version)
+    return found
 
 
 def _gate(conn: Connection, utility: str, version: TariffVersion, adopted: Mapping[versions.Name, Row[Any]]) -> Problem | None:

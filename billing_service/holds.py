@@ -41,14 +41,15 @@ def spoken(conn: Connection, utility: str, fixed: Fixed, among: Among, drafts: S
     estimated = _estimated(records, fixed.period) if "estimated" in rules else frozenset()
     ended = _ended(conn, utility, fixed, among) if "relief-expired" in rules else {}
     last = store.last_facts(conn, utility, start, among) if "cliff" in rules else {}
+    versions = {version.digest: version for own in fixed.history.values() for version in own}
     found = []
     for draft in drafts:
         wrong: list[tuple[str, Problem]] = []
         if draft.kind == "invoice":
             wrong += _against_last(draft, before, rules)
-            if "zero" in rules and _uses_nothing(draft, fixed.loaded):
+            if "zero" in rules and _uses_nothing(draft, versions):
                 wrong.append(("zero", problem("hold-zero")))
-            wrong += [("cliff", one) for one in _over_cliffs(draft, last, fixed)]
+            wrong += [("cliff", one) for one in _over_cliffs(draft, last, versions, fixed.period)]
             if draft.account in estimated:
                 wrong.append(("estimated", problem("hold-estimated")))
             if draft.account in ended:
@@ -68,21 +69,21 @@ def _against_last(draft: Draft, before: Mapping[tuple[str, str], tuple[Any, Deci
         yield "times", problem("hold-times", total=show(draft.total), last=show(last[1]), start=last[0], times=rules["times"])
 
 
-def _uses_nothing(draft: Draft, loaded: Mapping[str, TariffVersion]) -> bool:
-    """Whether it is measured, and every measured fact is 0."""
+def _uses_nothing(draft: Draft, versions: Mapping[str, TariffVersion]) -> bool:
+    """Whether it is measured, and every measured fact of every part is 0."""
     values: list[Decimal | None] = []
     for part in draft.parts:
         facts = json.loads(part.facts)
-        names = [item.full_name for item in measured(loaded[part.tariff].model)]
+        names = [item.full_name for item in measured(versions[part.digest].model)]
         values += [read_number(facts[name]) for name in names if isinstance(facts.get(name), str)]
     return bool(values) and not any(values)
 
 
-def _over_cliffs(draft: Draft, last: Mapping[tuple[str, str], str], fixed: Fixed) -> list[Problem]:
+def _over_cliffs(draft: Draft, last: Mapping[tuple[str, str], str], versions: Mapping[str, TariffVersion], period: Period) -> list[Problem]:
     """The first cliff that was crossed since the last bill; one row a rule is what the store keeps."""
     for part in draft.parts:
         before = last.get((part.account, part.tariff))
-        found = crossed(fixed.loaded[part.tariff], json.loads(part.facts), json.loads(before), fixed.period) if before else None
+        found = crossed(versions[part.digest], json.loads(part.facts), json.loads(before), period) if before else None
         if found is not None:
             return [found]
     return []

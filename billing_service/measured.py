@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -27,6 +27,11 @@ _WORD = re.compile(r"\w+")
 def measures(version: TariffVersion) -> frozenset[str]:
     """The measures of usage records this version reads."""
     return frozenset(name for item in measured(version.model) if item.collect for name in (item.collect.measure, item.collect.weight) if name)
+
+
+def all_measures(found: Iterable[TariffVersion]) -> frozenset[str]:
+    """The measures that any of these versions reads."""
+    return frozenset().union(*(measures(version) for version in found))
 
 
 def collect_facts(

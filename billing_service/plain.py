@@ -11,7 +11,7 @@ Equal facts give equal bills, so every different row of facts is rated, and writ
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -32,7 +32,7 @@ from billing_service.store.binary import Coded, Rows
 from billing_service.store.connect import Connection
 from billing_service.store.ledger import Among
 from billing_service.store.tables import MONEY_PLACES
-from billing_service.terms import as_long_before
+from billing_service.terms import as_long_before, steady
 from tariffs import FactsError, TariffVersion
 from tariffs.collect import collect
 from tariffs.gather import gather, measured
@@ -58,9 +58,12 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """A chunk as columns. ``names``: all accounts that have something, in order; the others are codes of them; ``doubtful`` is written to."""
+    """A chunk as columns. ``loaded``: the tariffs with one version for all of the period; ``names``: all accounts that have something,
+    in order; the others are codes of them; ``doubtful`` is written to.
+    """
 
     fixed: Fixed
+    loaded: Mapping[str, TariffVersion]
     names: Any
     doubtful: Mask
     contracts: pa.Table
@@ -88,8 +91,9 @@ class _Rated:
 
 def bill(conn: Connection, utility: str, fixed: Fixed, among: Among) -> Plain:
     """Bill the plain accounts; nothing is stored."""
-    work = _begin(conn, utility, fixed, among)
-    rated = [one for tariff in sorted(fixed.loaded) if (one := _rate(work, tariff)) is not None]
+    steadily = {tariff: version for tariff, own in fixed.loaded.items() if (version := steady(own, fixed.period)) is not None}
+    work = _begin(conn, utility, fixed, steadily, among)
+    rated = [one for tariff in sorted(steadily) if (one := _rate(work, tariff)) is not None]
     others = tuple(work.names.filter(pa.array(work.doubtful)).to_pylist())
     if not rated or work.doubtful.all():
         return Plain(None, others)
@@ -99,7 +103,7 @@ def bill(conn: Connection, utility: str, fixed: Fixed, among: Among) -> Plain:
 # --- who is plain -------------------------------------------------------------------------------------------------
 
 
-def _begin(conn: Connection, utility: str, fixed: Fixed, among: Among) -> _Work:
+def _begin(conn: Connection, utility: str, fixed: Fixed, steadily: Mapping[str, TariffVersion], among: Among) -> _Work:
     (start, end), known = fixed.period, fixed.known
     busy = list(store.busy(conn, utility, start, end, among))
     entitled = store.entitled(conn, utility, as_long_before(fixed.period), end, among)
@@ -109,7 +113,9 @@ def _begin(conn: Connection, utility: str, fixed: Fixed, among: Among) -> _Work:
     corrections = store.corrections_of(conn, utility, among)
     names = pc.unique(_whole(pa.chunked_array([*terms["account"].chunks, *records["account"].chunks, *(c for one in busy for c in one.chunks)], pa.string())))
     names = names.take(pc.array_sort_indices(names))
-    work = _Work(fixed, names, np.zeros(len(names), np.bool_), terms, _codes(names, terms["account"]), list(map(str, terms["tariff"].to_pylist())), records)
+    work = _Work(
+        fixed, steadily, names, np.zeros(len(names), np.bool_), terms, _codes(names, terms["account"]), list(map(str, terms["tariff"].to_pylist())), records
+    )
     corrected = pc.is_in(corrections["replaces"], value_set=_whole(records["id"]))
     for accounts in (*busy, entitled, shared["account"], corrections["account"].filter(corrected)):
         _doubt(work, accounts)
@@ -140,23 +146,22 @@ def _on(work: _Work, tariff: str) -> Mask:
     return np.array([one == tariff for one in work.tariff], np.bool_)
 
 
-def _columnar(fixed: Fixed, version: TariffVersion) -> bool:
-    """One version, one way to pay, and records of the period alone."""
+def _columnar(version: TariffVersion) -> bool:
+    """Whether it looks at records of the period alone."""
     hows = [item.collect for item in measured(version.model) if item.collect]
-    last = version.model.end
-    return not is_staged(version) and (last is None or last >= fixed.period[1]) and not any("previous" in (how.how, how.evidence.fill) for how in hows)
+    return not is_staged(version) and not any("previous" in (how.how, how.evidence.fill) for how in hows)
 
 
 def _doubt_contracts(work: _Work) -> None:
     """Parts of the period, two contracts on one tariff, two rows of one contract, two ways to pay, and tariffs that are not for columns."""
     start, end = work.fixed.period
-    terms, loaded = work.contracts, work.fixed.loaded
+    terms, loaded = work.contracts, work.loaded
     partly = pc.or_(pc.greater(terms["from"], pa.scalar(start)), pc.fill_null(pc.less(terms["to"], pa.scalar(end)), False))
     _doubt(work, terms["account"].filter(partly))
     ways = sorted({(version.model.direction, version.currency) for version in loaded.values()})
     tariffs = sorted(set(work.tariff))
     place = {tariff: at for at, tariff in enumerate(tariffs)}
-    way = [ways.index((loaded[one].model.direction, loaded[one].currency)) if one in loaded and _columnar(work.fixed, loaded[one]) else -1 for one in tariffs]
+    way = [ways.index((loaded[one].model.direction, loaded[one].currency)) if one in loaded and _columnar(loaded[one]) else -1 for one in tariffs]
     tariff = np.array([place[one] for one in work.tariff], np.int64)
     ways_of = np.array(way, np.int64)[tariff] if len(tariff) else tariff
     work.doubtful[work.account[ways_of < 0]] = True
@@ -171,7 +176,7 @@ def _doubt_contracts(work: _Work) -> None:
 
 def _doubt_records(work: _Work, shared: pa.Table) -> None:
     """What reaches out of the period, corrects, stands below a limit, is of a shared meter, or is read by none of the account's tariffs."""
-    table, (start, end), loaded = work.records, work.fixed.period, work.fixed.loaded
+    table, (start, end), loaded = work.records, work.fixed.period, work.loaded
     wrong = pc.or_(pc.less(table["start"], pa.scalar(start)), pc.greater(table["end"], pa.scalar(end)))
     wrong = pc.or_(pc.or_(wrong, table["below"]), pc.not_equal(table["replaces"], ""))
     wrong = pc.or_(wrong, pc.is_in(table["point"], value_set=_whole(shared["point"])))
@@ -191,7 +196,7 @@ def _doubt_records(work: _Work, shared: pa.Table) -> None:
 
 def _rate(work: _Work, tariff: str) -> _Rated | None:
     """Collect and rate the contracts of those who are plain so far; who gives any trouble is doubted."""
-    version = work.fixed.loaded[tariff]
+    version = work.loaded[tariff]
     mine = np.flatnonzero(_on(work, tariff) & ~work.doubtful[work.account])
     if not len(mine):
         return None

@@ -1,4 +1,4 @@
-"""One tariff's contracts -> rated parts and parked contracts, through the library's columns. No store, no clock."""
+"""One tariff's contracts -> rated parts and parked contracts, through the library's columns; what is not one piece by ``partial``. No store, no clock."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from billing_service import partial, problems, staged
 from billing_service.billing import Line, Part
 from billing_service.measured import SAMPLE, collect_facts
 from billing_service.problems import refused
-from billing_service.terms import Parked, Period, Records, Terms, park
+from billing_service.terms import Parked, Period, Records, Terms, park, steady
 from tariffs import FactsError, TariffVersion, UsageRecord
 from tariffs.errors import Problem
 from tariffs.facts import unknown
@@ -32,21 +32,31 @@ class Rated:
     parked: list[Parked] = field(default_factory=list)
 
 
-def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> Rated:
-    """Rate every contract of one tariff; one that cannot be rated is parked with its reason and place."""
+def rate(history: Sequence[TariffVersion], terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> Rated:
+    """Rate every contract of one tariff; one that cannot be rated is parked with its reason and place.
+
+    ``history``: the versions that rule in the period, and before it those of days a record may reach back to, in order.
+    """
     found = Rated()
+    version = steady(history, period)
+    if version is None:  # nobody's period is one piece
+        good, parked = _of_known_days(history, terms, records, period, known)
+        parts, more = partial.rate(history, good, records, period, known)
+        return Rated(parts, [*parked, *more])
     fit = []
     for one in terms:
-        wrong = standing_problem(version, one.facts)
+        wrong = next((told for facts in (one.facts, *(facts for _, facts in one.changes)) if (told := standing_problem(version, facts))), None)
         if wrong is None:
             fit.append(one)
         else:
             found.parked.append(park(one, wrong))
-    parts, parked = partial.rate(version, [one for one in fit if one.days], records, period, known)
+    reaching = _reach_back(version, fit, records, period, known)
+    split, parked = _of_known_days(history, [one for one in fit if one.days or one.changes or one.account in reaching], records, period, known)
+    found.parked.extend(parked)
+    parts, parked = partial.rate(history, split, records, period, known)
     found.parts.extend(parts)
     found.parked.extend(parked)
-    fit, crossing = _without_crossing(version, [one for one in fit if one.days is None], records, period, known)
-    found.parked.extend(crossing)
+    fit = [one for one in fit if not (one.days or one.changes or one.account in reaching)]
     if staged.is_staged(version):
         parts, parked = staged.rate(version, fit, records, period, known)
         found.parts.extend(parts)
@@ -64,27 +74,43 @@ def rate(version: TariffVersion, terms: Sequence[Terms], records: Records, perio
     return found
 
 
-def _without_crossing(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> tuple[list[Terms], list[Parked]]:
-    """Leave out contracts with a summed record that began before the version did: its first days have another price, and nothing here splits it.
+def _reach_back(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> frozenset[str]:
+    """Accounts with a summed record that began before the version did: its first days have another price.
 
     Where the version takes such records whole (``change: usage: new``) they are its own.
     """
+    if version.model.change.get("usage") == "new":
+        return frozenset()
+    return frozenset(_began_before(version, terms, records, period, known))
+
+
+def _began_before(version: TariffVersion, terms: Sequence[Terms], records: Records, period: Period, known: date | None) -> dict[str, UsageRecord]:
+    """By account the first of its summed records of the period that began before the version did and end after."""
     model = version.model
     table = records.table.filter((pc.field("start") < model.effective) & (pc.field("end") > model.effective))
-    if model.change.get("usage") == "new" or not table.num_rows:
-        return list(terms), []
+    if not table.num_rows:
+        return {}
     summed = {item.collect.measure for item in model.inputs if item.collect and item.collect.how == "sum"}
     doubtful = set(table["account"].to_pylist())
-    own = staged.by_account([one for one in terms if one.account in doubtful], records)
-    good: list[Terms] = []
-    parked: list[Parked] = []
-    for one in terms:
-        counted = pick((model,), own.get(one.account, ()), period, known)[0]
-        bad = [record for record in counted if record.measure in summed and belongs(record, period) and record.start < model.effective]
-        parked += [park(one, _crosses(version, record), records.places.get(record.id)) for record in bad]
-        if not bad:
-            good.append(one)
-    return good, parked
+    found: dict[str, UsageRecord] = {}
+    for account, own in staged.by_account([one for one in terms if one.account in doubtful], records).items():
+        bad = [record for record in pick((model,), own, period, known)[0] if record.measure in summed and belongs(record, period)]
+        for record in bad:
+            if record.start < model.effective < record.end:
+                found.setdefault(account, record)
+    return found
+
+
+def _of_known_days(
+    history: Sequence[TariffVersion], terms: Sequence[Terms], records: Records, period: Period, known: date | None
+) -> tuple[list[Terms], list[Parked]]:
+    """Leave out contracts with a record that began before the first version that may bill: nobody knows the price of its first days."""
+    first = history[0]
+    if first.model.change.get("usage") == "new" or first.effective > period[0]:  # then no record is needed to miss a version
+        return list(terms), []
+    bad = _began_before(first, terms, records, period, known)
+    parked = [park(one, _crosses(first, bad[one.account]), records.places.get(bad[one.account].id)) for one in terms if one.account in bad]
+    return [one for one in terms if one.account not in bad], parked
 
 
 def _crosses(version: TariffVersion, record: UsageRecord) -> Problem:

@@ -11,14 +11,14 @@ from typing import Any
 from billing_service import holds, issuing
 from billing_service.adopting import adopt_in
 from billing_service.chunk import Progress, Scope, bill_chunk
-from billing_service.fixed import from_row, keep_version, usable
+from billing_service.fixed import from_row, keep_version, named, usable
 from billing_service.problems import Refused, problem, refused
 from billing_service.settings import Settings
 from billing_service.store import documents, events, ledger
 from billing_service.store import holds as held
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection, Engine, Row, reading, writing
-from billing_service.terms import Period
+from billing_service.terms import Period, ruling
 from tariffs import TariffError, TariffVersion, load
 
 #: Accounts a chunk: large enough for columns to pay, small enough to lose little by a kill and to keep others waiting but a moment.
@@ -65,15 +65,17 @@ def begin_in(
             return str(other.id)
         raise Refused([problem("run-in-work", run=other.id, start=other.period_start, end=other.period_end)], "conflict")
     among = ledger.one_account(scope.account) if scope else ledger.EVERYBODY
-    loaded, failed = usable(conn, settings, ledger.tariffs_of(conn, utility, start, end, known, among), period, known)
-    for version in loaded.values():
+    history, failed = usable(conn, settings, ledger.tariffs_of(conn, utility, start, end, known, among), period, known)
+    every = [version for own in history.values() for version in own]
+    fixing = sorted(every, key=lambda version: not ruling((version,), period))  # the store names a text by its first version: one that bills
+    for version in fixing:
         keep_version(conn, utility, version)
     options = {
         "imports": ledger.last_import(conn, utility),
         "chunk": size,
         "keep": keep,
         "holds": {} if scope else holds.rules_of(conn, utility),
-        "versions": [(version.id, version.digest) for version in loaded.values()],
+        "versions": [named(version) for version in fixing],
         "failed": {tariff: {"code": one.code, "values": dict(one.values)} for tariff, one in failed.items()},
     }
     run = f"{period_name(period)}-{store.count_in_period(conn, utility, start, end) + 1}"

@@ -11,8 +11,8 @@ from billing_service.problems import refused
 from billing_service.settings import Settings
 from billing_service.store import documents, ledger
 from billing_service.store.connect import Connection, Engine, writing
-from billing_service.terms import Period, Terms
-from tariffs import TariffVersion, period_holding
+from billing_service.terms import History, Period, Terms
+from tariffs import period_holding
 
 
 def settle(db: Engine, settings: Settings, plant: str, period: Period, known: date | None, now: datetime, progress: Progress) -> runs.Outcome:
@@ -45,9 +45,9 @@ def _check(conn: Connection, utility: str, plant: str, period: Period) -> None:
             raise refused("year-closed", number=row.number or row.id, **said)
 
 
-def _due(loaded: Mapping[str, TariffVersion], terms: Sequence[Terms], period: Period) -> tuple[dict[str, TariffVersion], list[Terms]]:
+def _due(loaded: Mapping[str, History], terms: Sequence[Terms], period: Period) -> tuple[dict[str, History], list[Terms]]:
     """The tariffs that pay, and settle periods of this very length: a year's final is not due in a month."""
-    due = {tariff: version for tariff, version in loaded.items() if version.model.direction == "payable" and _fits(version.model.period, period)}
+    due = {tariff: own for tariff, own in loaded.items() if all(one.model.direction == "payable" and _fits(one.model.period, period) for one in own)}
     if not due:
         raise refused("nothing-to-settle", start=period[0], end=period[1], tariffs=", ".join(loaded) or "-")
     return due, [one for one in terms if one.tariff in due]

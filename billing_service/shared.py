@@ -8,6 +8,7 @@ so each chunk comes to the same parts. Where the parts cannot be known, all who 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -18,12 +19,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from billing_service.measured import measures, record_of
+from billing_service.measured import all_measures, record_of
 from billing_service.problems import Refused, refused
 from billing_service.store.tables import USAGE_PLACES
 from billing_service.store.types import scale
-from billing_service.terms import Meters, Parked, Period, Records, Terms, park
-from tariffs import TariffVersion, UsageRecord
+from billing_service.terms import History, Meters, Parked, Period, Records, Terms, park, ruling
+from tariffs import UsageRecord
 from tariffs.errors import Problem
 from tariffs.gather import belongs, in_unit, measured, pick
 from tariffs.model import Type
@@ -35,11 +36,12 @@ Parts = Mapping[str, int]  # account -> its parts, in the last place that is sto
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What one meter measured in one stretch, and what each sharer has of it. ``first`` is the id of its first record."""
+    """What one meter measured in one stretch, and what each sharer has of it. ``first`` is the id of its first record, ``readings`` how many it has."""
 
     meter: Meter
     days: Period
     first: str
+    readings: int
     estimated: bool
     total: Decimal
     unit: str
@@ -66,13 +68,18 @@ class Divided:
     gone: frozenset[str]
 
 
-def divide(meters: Meters, loaded: Mapping[str, TariffVersion], period: Period, known: date | None) -> Divided:
-    """Divide every shared meter's use of the period, as known on ``known``; the meters that cannot be divided, with the reason."""
+def divide(meters: Meters, history: Mapping[str, History], period: Period, known: date | None) -> Divided:
+    """Divide every shared meter's use of the period, as known on ``known``; the meters that cannot be divided, with the reason.
+
+    ``history``: by tariff the versions that rule in the period, and those before it that a record may reach back to.
+    """
+    loaded = {tariff: ruling(own, period) for tariff, own in history.items()}
+    cuts = {tariff: [version.effective for version in own[1:]] for tariff, own in history.items()}
     rows = {row["id"]: row for row in meters.records.table.to_pylist()}
     everything = [replace(record_of(row), account="") for row in rows.values()]  # a meter's days are its own, whoever's account they were sent for
-    effective, problems = pick([version.model for version in loaded.values()], everything, period, known)
+    effective, problems = pick([version.model for own in loaded.values() for version in own], everything, period, known)
     wrong = {one.values[name]: one for one in reversed(problems) for name in ("id", "other") if name in one.values}
-    wanted = {name for version in loaded.values() for name in measures(version)}
+    wanted = all_measures(version for own in loaded.values() for version in own)
     at: dict[str, list[Any]] = {}
     for row in meters.shares:
         at.setdefault(row.point, []).append(row)
@@ -85,7 +92,7 @@ def divide(meters: Meters, loaded: Mapping[str, TariffVersion], period: Period, 
         mine = [one for one in group if _sharers(shares, (one.start, one.end))]
         billed = [one for one in mine if belongs(one, period)]
         try:
-            divisions += list(_stretches(meter, billed, shares, meters, loaded, wrong))  # all of the meter or nothing
+            divisions += list(_stretches(meter, billed, shares, meters, loaded, cuts, wrong))  # all of the meter or nothing
             gone |= {one.id for one in mine}
         except Refused as refusal:
             sharers = {account for one in billed for account in _sharers(shares, (one.start, one.end))}
@@ -104,18 +111,19 @@ def with_parts(records: Records, meters: Meters, divided: Divided) -> Records:
     places = dict(records.places)
     rows: list[dict[str, Any]] = []
     told: dict[str, list[dict[str, str]]] = {}
+    merged: set[str] = set()
     for one in divided.divisions:
         for account in sorted(one.values.keys() & meters.sharers):
             rows.append(_row(one, account))
             places[rows[-1]["id"]] = meters.records.places[one.first]
             told.setdefault(account, []).append(_told(one, account))
+            merged |= {rows[-1]["id"]} if one.readings > 1 else set()
     table = pa.concat_tables([kept, pa.Table.from_pylist(rows, kept.schema)])
-    return replace(records, table=table, places=places, divided=told, undivided={record: one.wrong for one in divided.waiting for record in one.records})
+    undivided = {record: one.wrong for one in divided.waiting for record in one.records}
+    return replace(records, table=table, places=places, divided=told, undivided=undivided, merged=frozenset(merged))
 
 
-def without_waiting(
-    terms: Sequence[Terms], waiting: Sequence[Waiting], loaded: Mapping[str, TariffVersion], meters: Meters
-) -> tuple[list[Terms], list[Parked]]:
+def without_waiting(terms: Sequence[Terms], waiting: Sequence[Waiting], loaded: Mapping[str, History], meters: Meters) -> tuple[list[Terms], list[Parked]]:
     """Leave out contracts that would be billed by a meter that cannot be divided."""
     by_account: dict[str, list[Waiting]] = {}
     for found in waiting:
@@ -124,7 +132,7 @@ def without_waiting(
     good: list[Terms] = []
     parked: list[Parked] = []
     for one in terms:
-        why = [found for found in by_account.get(one.account, ()) if found.meter[1] in measures(loaded[one.tariff])]
+        why = [found for found in by_account.get(one.account, ()) if found.meter[1] in all_measures(loaded[one.tariff])]
         parked += [park(one, found.wrong, meters.records.places.get(found.wrong.values.get("id", ""))) for found in why[:1]]
         good += [] if why else [one]
     return good, parked
@@ -134,18 +142,31 @@ def without_waiting(
 
 
 def _stretches(
-    meter: Meter, billed: Sequence[UsageRecord], shares: Sequence[Any], meters: Meters, loaded: Mapping[str, TariffVersion], wrong: Mapping[str, Problem]
+    meter: Meter,
+    billed: Sequence[UsageRecord],
+    shares: Sequence[Any],
+    meters: Meters,
+    loaded: Mapping[str, History],
+    cuts: Mapping[str, Sequence[date]],
+    wrong: Mapping[str, Problem],
 ) -> Iterator[Division]:
-    """A division for each run of records with the same sharers. Refused: any reason for which the parts cannot be known; ``wrong`` by record."""
+    """A division for each run of records with the same sharers under the same versions; a record that crosses into another (``cuts``, by
+    tariff) by itself, so that it is split by its own days. Refused: any reason for which the parts cannot be known; ``wrong`` by record.
+    """
     for one in billed:
         if one.id in wrong:
             raise Refused([wrong[one.id]])
-    stretches = [(sorted(_all_through(meter, one, shares).items()), one) for one in billed]
-    for parts, group in groupby(stretches, key=lambda pair: pair[0]):
+    stretches = []
+    for one in billed:
+        parts = sorted(_all_through(meter, one, shares).items())
+        read = {tariff for account, _ in parts for tariff in meters.tariffs.get(account, ()) if meter[1] in all_measures(loaded.get(tariff, ()))}
+        days = sorted({day for tariff in read for day in cuts[tariff]})
+        stretches.append(((parts, bisect_right(days, one.start), bisect_left(days, one.end)), one))
+    for (parts, *_), group in groupby(stretches, key=lambda pair: pair[0]):
         yield _division(meter, [one for _, one in group], dict(parts), meters, loaded)
 
 
-def _division(meter: Meter, own: Sequence[UsageRecord], parts: Parts, meters: Meters, loaded: Mapping[str, TariffVersion]) -> Division:
+def _division(meter: Meter, own: Sequence[UsageRecord], parts: Parts, meters: Meters, loaded: Mapping[str, History]) -> Division:
     """``own``: records in the order of their days; ``parts`` in the order of accounts, which decides ties."""
     counted = _step(meter, parts, meters, loaded)
     wrong = [Problem("below-limit", {"id": one.id, "name": meter[1]}) for one in own if one.below]
@@ -158,10 +179,10 @@ def _division(meter: Meter, own: Sequence[UsageRecord], parts: Parts, meters: Me
     found = dict(zip(parts, share(whole, list(parts.values()), step), strict=True))
     assert total(found.values()) == whole, "the parts of a meter are all of it"
     days = own[0].start, max(one.end for one in own)
-    return Division(meter, days, own[0].id, any(one.quality == "estimated" for one in own), whole, unit, parts, found)
+    return Division(meter, days, own[0].id, len(own), any(one.quality == "estimated" for one in own), whole, unit, parts, found)
 
 
-def _step(meter: Meter, accounts: Collection[str], meters: Meters, loaded: Mapping[str, TariffVersion]) -> Type:
+def _step(meter: Meter, accounts: Collection[str], meters: Meters, loaded: Mapping[str, History]) -> Type:
     """The unit and the step that all tariffs of the sharers can count in: the coarsest of theirs."""
     point, measure = meter
     types: list[Type] = []
@@ -169,12 +190,11 @@ def _step(meter: Meter, accounts: Collection[str], meters: Meters, loaded: Mappi
         for tariff in meters.tariffs.get(account, ()):
             if tariff not in loaded:
                 raise refused("meter-tariff", point=point, account=account, tariff=tariff)
-            inputs = loaded[tariff].model.inputs
-            for item in measured(loaded[tariff].model):
+            for model, item in [(version.model, item) for version in loaded[tariff] for item in measured(version.model)]:
                 how = item.collect
                 if how is None or measure not in (how.measure, how.weight):
                     continue
-                if how.how != "sum" or item not in inputs:
+                if how.how != "sum" or item not in model.inputs:
                     raise refused("meter-not-summed", point=point, measure=measure, tariff=tariff, name=item.full_name)
                 types.append(item.type)
     if not types:

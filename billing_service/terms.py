@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -10,15 +10,20 @@ from typing import Any
 import pyarrow as pa
 
 from billing_service import problems
-from tariffs import UsageRecord
+from tariffs import TariffVersion, UsageRecord
 from tariffs.errors import Problem
 
 Period = tuple[date, date]
+#: The versions of one tariff in order of date; each ends where the next begins, or before.
+History = tuple[TariffVersion, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """A contract as it stands in the period, and the row that says so. ``days``: those it holds, where it begins or ends inside the period."""
+    """A contract as it stands in the period, and the row that says so. ``days``: those it holds, where it begins or ends inside the period.
+
+    ``facts`` hold on its first day; ``changes``: days inside the period from which others do, in order.
+    """
 
     contract: str
     account: str
@@ -27,6 +32,7 @@ class Terms:
     file: str
     line: int
     days: Period | None = None
+    changes: tuple[tuple[date, Mapping[str, str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Parked:
 class Records:
     """The period's usage records as columns for the library, and where each was read from; ``settled`` is what was issued
     to an account within the period, as records; ``divided`` how an account's records of shared meters came about, ``undivided``
-    why a record's meter could not be divided (``shared``).
+    why a record's meter could not be divided, ``merged`` which records are the part of several readings together (``shared``).
     """
 
     table: pa.Table
@@ -55,6 +61,7 @@ class Records:
     settled: Mapping[str, Sequence[UsageRecord]] = field(default_factory=dict)
     divided: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
     undivided: Mapping[str, Problem] = field(default_factory=dict)
+    merged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +75,19 @@ class Meters:
     records: Records
     tariffs: Mapping[str, Sequence[str]]
     sharers: frozenset[str]
+
+
+def ruling(history: Iterable[TariffVersion], period: Period) -> History:
+    """Those that rule on some day of a period."""
+    return tuple(one for one in history if one.effective < period[1] and (one.end is None or one.end > period[0]))
+
+
+def steady(history: Iterable[TariffVersion], period: Period) -> TariffVersion | None:
+    """The version that rules on every day of a period; None where there is no such one."""
+    for one in ruling(history, period):
+        if one.effective <= period[0] and (one.end is None or one.end >= period[1]):
+            return one
+    return None
 
 
 def as_long_before(period: Period) -> date:

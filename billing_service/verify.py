@@ -130,7 +130,8 @@ def recomputed(
     period = row.period_start, row.period_end
     now: dict[str, list[Line]] = {}
     for part in parts:
-        now.setdefault(part.tariff, []).extend(lines_of(kept[part.tariff, part.digest], explained(kept[part.tariff, part.digest], json.loads(part.facts), period)))
+        version = kept[part.tariff, part.digest]
+        now.setdefault(part.tariff, []).extend(lines_of(version, explained(version, json.loads(part.facts), period)))
     if row.kind != "difference":
         return now
     found = {tariff: list(difference(lines, before.get(tariff, {}))) for tariff, lines in now.items()}

@@ -204,18 +204,15 @@ class Machine(RuleBasedStateMachine):
         return sorted(self.records.keys() - replaced)
 
     def price(self, key: Key) -> Decimal | None:
-        """None: it cannot be billed."""
+        """None: it cannot be billed. The tariff does not say how terms that become others inside a month split it."""
         start, end = MONTHS[key[1]]
-        begins, user = max(one for one in self.terms[key[0]] if one[0] < end)
         first, last, other = self.reliefs.get(key[0], (end, None, ""))
-        if first < end and (last is None or last > start):
-            if first > start or (last is not None and last < end):
-                return None
-            user = other
+        days = [start + timedelta(days=at) for at in range((end - start).days)]
+        users = {other if first <= day < (last or end) else max(one for one in self.terms[key[0]] if one[0] <= day)[1] for day in days}
         mine = [(point, value) for where, point, value, _, _ in map(self.records.__getitem__, self.standing()) if where == key]
-        if begins > start or not mine or len({point for point, _ in mine}) < len(mine):
+        if len(users) > 1 or not mine or len({point for point, _ in mine}) < len(mine):
             return None
-        return sum(value for _, value in mine) * (PRICES[user] + self.raised)
+        return sum(value for _, value in mine) * (PRICES[users.pop()] + self.raised)
 
     def expected(self, month: int) -> tuple[dict[Key, tuple[str, Decimal]], set[str]]:
         waiting = {key for drafts in self.drafts.values() for key in drafts}

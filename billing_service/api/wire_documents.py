@@ -26,7 +26,10 @@ class ExplainedLine(Wire):
 
 
 class ExplainedPart(Wire):
-    """One tariff of the document."""
+    """One tariff of the document; where its period was split (another version, other terms) one part of it, whose days `explanation` names.
+
+    The lines of a difference are about all parts of a tariff together, and stand with the first.
+    """
 
     tariff: str
     contract: str

@@ -6,7 +6,7 @@ change it. A difference shows, charge by charge, the whole computed anew, what w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,6 +25,7 @@ from billing_service.store.connect import Connection, Row
 from tariffs import Rating, report
 from tariffs.messages import label
 from tariffs.model import Version
+from tariffs.money import EXACT
 
 _NOTHING = Decimal(0)
 
@@ -43,7 +44,10 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class ExplainedPart:
-    """What one tariff gives to the document; ``rating`` is None where nothing is computed: a credit note, or what is taken back whole."""
+    """What one tariff gives to the document, for all of its period or for the days of ``rating``; that is None where nothing is
+    computed: a credit note, or what is taken back whole. The charges of a difference are those of all parts of a tariff together,
+    and stand with the first.
+    """
 
     tariff: str
     contract: str
@@ -72,7 +76,8 @@ def by_number(conn: Connection, settings: Settings, number: str) -> Explained | 
     before = _before(conn, settings.utility, row) if row.kind == "difference" else None
     tariffs = sorted({entry.tariff for entry in found.entries} | found.ratings.keys())
     contracts = {part.tariff: part.contract for part in documents.parts_of(conn, settings.utility, document=row.id)}
-    parts = tuple(_part(found, tariff, contracts.get(tariff, ""), None if before is None else before.get(tariff, {})) for tariff in tariffs)
+    by_tariff = [_parts(found, tariff, contracts.get(tariff, ""), None if before is None else before.get(tariff, {})) for tariff in tariffs]
+    parts = tuple(part for own in by_tariff for part in own)
     return Explained(found, row.known, run.as_of if run is not None and row.kind != documents.CREDIT else None, parts)
 
 
@@ -81,23 +86,31 @@ def _before(conn: Connection, utility: str, row: Row[Any]) -> dict[str, dict[Cha
     return {tariff: {key: papers.entry_of(line) for key, line in charges.items()} for tariff, charges in by_charge(store.before(conn, utility, row)).items()}
 
 
-def _part(paper: Paper, tariff: str, contract: str, before: Mapping[ChargeKey, Entry] | None) -> ExplainedPart:
-    rating = paper.ratings.get(tariff)
+def _parts(paper: Paper, tariff: str, contract: str, before: Mapping[ChargeKey, Entry] | None) -> Iterator[ExplainedPart]:
+    ratings = paper.ratings.get(tariff, ())
     own = [entry for entry in paper.entries if entry.tariff == tariff]
-    version = rating.version if rating else paper.versions[own[-1].digest].model
-    charges = [Told(entry, entry.amount) for entry in own] if before is None else list(_compared(own, rating, before))
-    return ExplainedPart(tariff, contract, version, rating, tuple(charges))
+    if not ratings:
+        charges = [Told(entry, entry.amount) for entry in own] if before is None else list(_compared(own, ratings, before))
+        yield ExplainedPart(tariff, contract, paper.versions[own[-1].digest].model, None, tuple(charges))
+    for at, rating in enumerate(ratings):
+        if before is None:
+            charges = [Told(entry, entry.amount) for entry in own if entry.part == at]
+        else:
+            charges = list(_compared(own, ratings, before)) if at == 0 else []
+        yield ExplainedPart(tariff, contract, rating.version, rating, tuple(charges))
 
 
-def _compared(own: list[Entry], rating: Rating | None, before: Mapping[ChargeKey, Entry]) -> Iterator[Told]:
+def _compared(own: list[Entry], ratings: Sequence[Rating], before: Mapping[ChargeKey, Entry]) -> Iterator[Told]:
     """Every charge of now or before, also those that did not change: who reads a difference sees that they were looked at."""
     told = {(entry.charge, entry.kind): entry for entry in own}
-    now = {(line.charge.full_name, line.charge.kind): line for line in rating.lines if line.charge.kind != "working"} if rating else {}
-    for key, line in now.items():
-        entry = told.get(key) or before.get(key)
+    now: dict[ChargeKey, Entry] = {}
+    for version, line in [(rating.version, line) for rating in ratings for line in rating.lines if line.charge.kind != "working"]:
+        key = (line.charge.full_name, line.charge.kind)
+        whole = EXACT.add(now[key].amount, line.amount) if key in now else line.amount
+        now[key] = Entry(version.tariff, version.digest, *key, line.charge.label, line.charge.clause, whole)
+    for key, entry in now.items():
         amount = told[key].amount if key in told else _NOTHING
-        if entry is not None:
-            yield Told(entry, amount, line.amount, before[key].amount if key in before else _NOTHING)
+        yield Told(told.get(key, entry), amount, entry.amount, before[key].amount if key in before else _NOTHING)
     for key, entry in before.items():
         if key not in now and (entry.amount or key in told):
             yield Told(told.get(key, entry), told[key].amount if key in told else _NOTHING, _NOTHING, entry.amount)
@@ -131,7 +144,7 @@ def part_text(found: Explained, one: ExplainedPart, locale: str) -> str:
 def _table(found: Explained, one: ExplainedPart, locale: str) -> Iterator[list[str]]:
     """The lines of a document whose amounts are not those of the rating below them."""
     paper = found.paper
-    if paper.kind not in {"difference", documents.CREDIT}:
+    if paper.kind not in {"difference", documents.CREDIT} or not one.charges:
         return
     columns = ("now", "before", "difference") if paper.kind == "difference" else ("amount",)
     rows = [("", *(text(f"explain.{name}", locale) for name in columns))]

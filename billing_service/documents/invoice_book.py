@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import Any
 
 from billing_service.documents.capitals import renminbi
-from billing_service.documents.layout import called_as, facts, notices, reasons, title, total_label
+from billing_service.documents.layout import applied, called_as, facts, heading, notices, reasons, title, total_label
 from billing_service.documents.paper import Paper
 from billing_service.documents.settlement import days
 from billing_service.documents.workbook import Sheet, write
@@ -28,7 +28,7 @@ def invoice_xlsx(paper: Paper, locale: str) -> bytes:
         (text("sheet.lines", locale), Sheet("lines", LINES, list(_lines(paper, locale)))),
         (text("paper.sheet.versions", locale), Sheet("versions", VERSIONS, list(_versions(paper, locale)))),
     ]
-    measured = [rating for rating in paper.ratings.values() if rating.rows]
+    measured = [rating for own in paper.ratings.values() for rating in own if rating.rows]
     sheets += [(f"{text('sheet.days', locale)} {at}", days(rating, locale)) for at, rating in enumerate(measured, 1)]
     write(found, sheets, {"amount"}, locale, paper.issued or paper.period[1])
     return found.getvalue()
@@ -47,13 +47,12 @@ def _document(paper: Paper, locale: str) -> Iterator[tuple[str, Any]]:
 
 def _lines(paper: Paper, locale: str) -> Iterator[tuple[int | str | Decimal, ...]]:
     for seq, entry in enumerate(paper.entries, 1):
-        named = label(paper.versions[entry.digest].title, locale, entry.tariff)
-        about = (entry.tariff, named, called_as(paper, entry, locale), entry.clause, text(f"line.{entry.kind}", locale), paper.currency)
+        about = (entry.tariff, heading(paper, entry, locale), called_as(paper, entry, locale), entry.clause, text(f"line.{entry.kind}", locale), paper.currency)
         yield seq, *about, entry.amount, "; ".join(reasons(paper, entry, locale))
 
 
 def _versions(paper: Paper, locale: str) -> Iterator[tuple[Any, ...]]:
-    for digest in dict.fromkeys(entry.digest for entry in paper.entries):
+    for digest in applied(paper):
         version = paper.versions[digest].model
         named = label(version.title, locale, version.tariff)
         yield version.tariff, named, version.effective, version.status, source_line(version.source), digest

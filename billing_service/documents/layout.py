@@ -62,8 +62,8 @@ def facts(paper: Paper, locale: str) -> list[tuple[str, str | date]]:
 
 
 def document(paper: Paper, locale: str) -> Laid:
-    """The whole document; ``groups`` by tariff, each with its subtotal."""
-    groups = [_group(paper, tariff, list(entries), locale) for tariff, entries in groupby(paper.entries, key=lambda entry: entry.tariff)]
+    """The whole document; ``groups`` by tariff and part of the period, each with its subtotal."""
+    groups = [_group(paper, list(entries), locale) for _, entries in groupby(paper.entries, key=lambda entry: (entry.tariff, entry.part))]
     head = facts(paper, locale)
     split = next(at for at, (name, _) in enumerate(head) if name == text("paper.account", locale))
     return {
@@ -76,8 +76,8 @@ def document(paper: Paper, locale: str) -> Laid:
         "groups": groups,
         "sums": [[total_label(paper, locale), f"{figure(abs(paper.total))} {paper.currency}"]],
         "words": _in_words(paper, locale),
-        "versions": [text("paper.versions", locale), [_version(paper, digest, locale) for digest in dict.fromkeys(one.digest for one in paper.entries)]],
-        "appendix": [table for rating in paper.ratings.values() if rating.rows for table in _days(rating, locale)],
+        "versions": [text("paper.versions", locale), [_version(paper, digest, locale) for digest in applied(paper)]],
+        "appendix": [table for own in paper.ratings.values() for rating in own if rating.rows for table in _days(rating, locale)],
     }
 
 
@@ -95,16 +95,37 @@ def figure(amount: Decimal) -> str:
 
 def reasons(paper: Paper, entry: Entry, locale: str) -> list[str]:
     """Where a line's amount comes from, in short: the quantities and prices, and for a difference what it stands between."""
-    rating = paper.ratings.get(entry.tariff)
-    line = next((one for one in rating.lines if (one.charge.full_name, one.charge.kind) == (entry.charge, entry.kind)), None) if rating else None
+    ratings = paper.ratings.get(entry.tariff, ())
+    own = ratings if entry.part is None else ratings[entry.part : entry.part + 1]
+    lines = [(rating, line) for rating in own for line in rating.lines if (line.charge.full_name, line.charge.kind) == (entry.charge, entry.kind)]
     found: list[str] = []
     if paper.kind == "difference":
-        now = line.amount if line else Decimal(0)
+        now = total(line.amount for _, line in lines)
         found.append(text("paper.difference", locale, now=figure(now), before=figure(EXACT.subtract(now, entry.amount))))
-    if line and rating:
+    for rating, line in lines:
+        if len(lines) > 1 and rating.period:
+            found.append(text("paper.part", locale, **_days_of(rating.period)))
         told = _short(list(sentences(reader(rating.version, locale), line.step)))
         found += told[:REASONS] + ([text("paper.more-reasons", locale)] if len(told) > REASONS else [])
     return found
+
+
+def heading(paper: Paper, entry: Entry, locale: str) -> str:
+    """The title of a line's version, with its days where they are not the whole period."""
+    named = label(paper.versions[entry.digest].title, locale, entry.tariff)
+    ratings = paper.ratings.get(entry.tariff, ())
+    days = ratings[entry.part].period if entry.part is not None and entry.part < len(ratings) else None
+    return named if days in (None, paper.period) else text("paper.of-days", locale, title=named, **_days_of(days))
+
+
+def applied(paper: Paper) -> list[str]:
+    """The digests of all versions a document is computed by, also of parts that left no line of their own on a difference."""
+    rated = (rating.version.digest for own in paper.ratings.values() for rating in own)
+    return [digest for digest in dict.fromkeys((*rated, *(one.digest for one in paper.entries))) if digest in paper.versions]
+
+
+def _days_of(days: tuple[date, date]) -> dict[str, date]:
+    return {"first": days[0], "last": days[1] - timedelta(days=1)}
 
 
 def _short(told: list[Sentence]) -> list[str]:
@@ -199,8 +220,7 @@ def notices(paper: Paper, locale: str) -> Iterator[str]:
         yield text("paper.notice.shared-meter", locale, **one, last=last)
 
 
-def _group(paper: Paper, tariff: str, entries: list[Entry], locale: str) -> Laid:
-    version = paper.versions[entries[-1].digest]
+def _group(paper: Paper, entries: list[Entry], locale: str) -> Laid:
     counted = total(entry.amount for entry in entries if entry.kind == "line")
     rows = [
         {
@@ -212,7 +232,7 @@ def _group(paper: Paper, tariff: str, entries: list[Entry], locale: str) -> Laid
         }
         for one in entries
     ]
-    return {"title": label(version.title, locale, tariff), "rows": rows, "subtotal": [text("paper.subtotal", locale), figure(counted)]}
+    return {"title": heading(paper, entries[-1], locale), "rows": rows, "subtotal": [text("paper.subtotal", locale), figure(counted)]}
 
 
 def _in_words(paper: Paper, locale: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import groupby
@@ -23,7 +23,10 @@ from tariffs import Rating, TariffVersion
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. ``label`` by language; ``kind`` is ``line``, ``included`` or ``refund``, and only ``line`` counts in the total."""
+    """One line. ``label`` by language; ``kind`` is ``line``, ``included`` or ``refund``, and only ``line`` counts in the total.
+
+    ``part``: which of its tariff's ratings it is of, from 0; None where it is of all of them together, as on a difference.
+    """
 
     tariff: str
     digest: str
@@ -32,6 +35,7 @@ class Entry:
     label: Mapping[str, str]
     clause: str
     amount: Decimal
+    part: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,9 @@ class Paper:
     """An invoice, a difference or a settlement, before it becomes a file.
 
     ``utility`` is its name at issue (a draft's: now); ``issued`` is a local date, None before issue; ``period`` is half-open;
-    ``corrects`` numbers what a difference or a credit note
-    stands beside, ``reason`` is a credit note's; ``versions`` by digest; ``ratings`` by tariff, the whole computation also where
-    the document is a difference; ``divided`` how shared meters it was billed by came to their parts (``shared``), each once.
+    ``corrects`` numbers what a difference or a credit note stands beside, ``reason`` is a credit note's; ``versions`` by digest;
+    ``ratings`` by tariff, one for each part of the period in order of days, the whole computation also where the document is a
+    difference; ``divided`` how shared meters it was billed by came to their parts (``shared``), each once.
     """
 
     id: str
@@ -63,7 +67,7 @@ class Paper:
     corrects: tuple[str, ...]
     entries: tuple[Entry, ...]
     versions: Mapping[str, TariffVersion]
-    ratings: Mapping[str, Rating]
+    ratings: Mapping[str, tuple[Rating, ...]]
     reason: str = ""
     divided: tuple[Mapping[str, str], ...] = ()
 
@@ -99,9 +103,12 @@ def _by_document(rows: Sequence[Row[Any]]) -> dict[str, list[Row[Any]]]:
 
 def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[Any]]) -> Paper:
     period = (row.period_start, row.period_end)
-    given = {part.tariff: json.loads(part.facts) for part in parts}
-    divided = {json.dumps(one, sort_keys=True): one for facts in given.values() for one in facts.get(DIVIDED, ())}
+    given = [json.loads(part.facts) for part in parts]
+    divided = {json.dumps(one, sort_keys=True): one for facts in given for one in facts.get(DIVIDED, ())}
     kept = kept_versions(conn, settings.utility, (*lines, *parts))
+    ratings: dict[str, tuple[Rating, ...]] = {}
+    for part, facts in zip(parts, given, strict=True):
+        ratings[part.tariff] = (*ratings.get(part.tariff, ()), explained(kept[part.tariff, part.digest], facts, period))
     return Paper(
         id=row.id,
         number=row.number or "",
@@ -121,11 +128,18 @@ def _paper(conn: Connection, settings: Settings, utility: str, row: Row[Any], li
         issued=row.issued_at and row.issued_at.astimezone(ZoneInfo(settings.timezone)).date(),
         corrects=_corrects(conn, settings.utility, row),
         reason=row.reason,
-        entries=tuple(entry_of(one) for one in lines),
+        entries=tuple(_entries(row.kind, lines, ratings)),
         versions={digest: version for (_, digest), version in kept.items()},
-        ratings={part.tariff: explained(kept[part.tariff, part.digest], given[part.tariff], period) for part in parts},
+        ratings=ratings,
         divided=tuple(divided.values()),
     )
+
+
+def _entries(kind: str, lines: Sequence[Row[Any]], ratings: Mapping[str, tuple[Rating, ...]]) -> Iterator[Entry]:
+    """The lines, each with the part it is of: a bill has those of one part after the other."""
+    places = {tariff: iter([at for at, one in enumerate(own) for line in one.lines if line.charge.kind != "working"]) for tariff, own in ratings.items()}
+    for line in lines:
+        yield replace(entry_of(line), part=next(places.get(line.tariff, iter(())), None) if kind == "invoice" else None)
 
 
 def entry_of(line: Row[Any] | Line) -> Entry:

@@ -56,7 +56,7 @@ def meters(shares: Mapping[str, D], records: Sequence[Mapping[str, Any]], tariff
 
 
 def divided(shares: Mapping[str, D], *records: Mapping[str, Any], step: str = "1") -> dict[str, D]:
-    found = divide(meters(shares, records, {}), {"a": rule("a", step)}, OCTOBER, None)
+    found = divide(meters(shares, records, {}), {"a": (rule("a", step),)}, OCTOBER, None)
     assert not found.waiting
     (one,) = found.divisions
     return dict(one.values)
@@ -108,22 +108,22 @@ TWO = {"A": D(1), "B": D(1)}
 
 def test_the_coarsest_step_of_all_counts_and_steps_that_do_not_fit_wait() -> None:
     asked = meters(TWO, [{"id": "U", "value": "15"}], {"B": "b"})
-    found = divide(asked, {"a": rule("a", "0.01"), "b": rule("b", "5")}, OCTOBER, None)
+    found = divide(asked, {"a": (rule("a", "0.01"),), "b": (rule("b", "5"),)}, OCTOBER, None)
     assert [dict(one.values) for one in found.divisions] == [{"A": 10, "B": 5}]
     for other in (rule("b", "0.3"), rule("b", "1", "L")):
-        assert wait(divide(asked, {"a": rule("a", "0.2"), "b": other}, OCTOBER, None)) == ["meter-steps"]
+        assert wait(divide(asked, {"a": (rule("a", "0.2"),), "b": (other,)}, OCTOBER, None)) == ["meter-steps"]
 
 
 def test_only_what_is_added_up_is_divided() -> None:
     asked = meters(TWO, [{"id": "U", "value": "15"}], {"B": "b"})
-    assert wait(divide(asked, {"a": rule("a"), "b": rule("b", collect="max")}, OCTOBER, None)) == ["meter-not-summed"]
-    assert wait(divide(meters(TWO, [{"id": "U", "value": "15", "below": True}], {}), {"a": rule("a")}, OCTOBER, None)) == ["below-limit"]
-    assert wait(divide(meters(TWO, [{"id": "U", "value": "15", "unit": "t"}], {}), {"a": rule("a")}, OCTOBER, None)) == ["record-unit"]
+    assert wait(divide(asked, {"a": (rule("a"),), "b": (rule("b", collect="max"),)}, OCTOBER, None)) == ["meter-not-summed"]
+    assert wait(divide(meters(TWO, [{"id": "U", "value": "15", "below": True}], {}), {"a": (rule("a"),)}, OCTOBER, None)) == ["below-limit"]
+    assert wait(divide(meters(TWO, [{"id": "U", "value": "15", "unit": "t"}], {}), {"a": (rule("a"),)}, OCTOBER, None)) == ["record-unit"]
     nobody = meters(TWO, [{"id": "U", "value": "15"}], {"A": "c", "B": "c"})
     waste = rule("c").model
     assert waste.inputs[0].collect is not None
     gone = divide(
-        nobody, {"a": rule("a"), "c": tariffs.parse(waste.content.replace(b"water", b"waste"), tariff="c", effective=date(2026, 1, 1))}, OCTOBER, None
+        nobody, {"a": (rule("a"),), "c": (tariffs.parse(waste.content.replace(b"water", b"waste"), tariff="c", effective=date(2026, 1, 1)),)}, OCTOBER, None
     )
     assert wait(gone) == ["meter-not-read"]
 
@@ -135,6 +135,6 @@ def test_units_of_records_are_the_tariffs() -> None:
 def test_what_became_known_later_and_what_was_replaced_do_not_count() -> None:
     records: list[dict[str, Any]] = [{"id": "U", "value": "10"}, {"id": "V", "value": "20", "replaces": "U", "known": date(2026, 11, 20)}]
     for known, expected in ((date(2026, 11, 10), 5), (date(2026, 11, 20), 10), (None, 10)):
-        found = divide(meters(TWO, records, {}), {"a": rule("a")}, OCTOBER, known)
+        found = divide(meters(TWO, records, {}), {"a": (rule("a"),)}, OCTOBER, known)
         assert dict(found.divisions[0].values) == {"A": expected, "B": expected}
         assert found.gone == {"U", "V"}

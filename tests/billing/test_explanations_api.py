@@ -34,7 +34,7 @@ def test_every_line_of_a_bill_of_two_tariffs_is_explained(city: Office) -> None:
     sewage = tariffs.load("cn/yangquan/sewage", on="2026-10-01", rules=RULES).explain(user="resident", water="20", period=period)
     assert (found["parts"][1]["text"], found["parts"][1]["explanation"]) == (sewage.text("en"), sewage.as_json())
     assert chinese["parts"][1]["text"] == sewage.text("zh")
-    assert sewage.text("en").strip() in found["text"] and "adds up 2 tariffs" in found["text"]
+    assert sewage.text("en").strip() in found["text"] and "adds up 2 parts" in found["text"]
     assert all(line["now"] is None and line["before"] is None for one in found["parts"] for line in one["lines"])
     assert city.says("explain", number).out.strip() == found["text"].strip()
 

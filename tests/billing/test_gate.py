@@ -84,11 +84,11 @@ def test_an_unknown_tariff_or_one_not_in_force_parks_only_its_contracts(office: 
     assert found == {"A2": "unknown-tariff-like", "A3": "no-longer-in-force", "A4": "version-not-billable"}
 
 
-def test_a_period_that_crosses_a_version_boundary_is_parked(office: Office) -> None:
+def test_a_period_that_crosses_the_end_of_the_last_version_is_parked(office: Office) -> None:
     office.does("adopt", "cn/yangquan/domestic-waste-by-volume", "2027-01-01", "--document", "x")
     office.receives(accounts=ACCOUNT, contracts="C1,A1,cn/yangquan/domestic-waste-by-volume,2026-07-01,,households=1\n")
     done = office.does("run", "--from", "2027-06-15", "--to", "2027-07-15", by="li")
-    assert [one["code"] for one in office.exceptions(done["id"])] == ["version-ends-inside"]
+    assert [one["code"] for one in office.exceptions(done["id"])] == ["no-version-on"]
 
 
 def test_a_misspelt_fact_parks_one_contract_not_the_tariff(office: Office) -> None:

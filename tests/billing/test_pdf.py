@@ -59,7 +59,7 @@ def sample(**changes: object) -> Paper:
         corrects=(),
         entries=entries,
         versions={VERSION.digest: VERSION},
-        ratings={VERSION.id: rating},
+        ratings={VERSION.id: (rating,)},
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
