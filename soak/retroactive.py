@@ -1,8 +1,9 @@
 """``python -m soak retroactive --accounts 10000 --db both``: what became known later is billed by one ``billing correct``.
 
-A city is billed and issued for two months. Then dearer versions of two tariffs come with the same date, records are corrected or
-come late, terms are revised and contracts withdrawn. What is owed then is computed here, by plain Decimal over the rows as they
-were sent; the documents of the one correction must be that, less what was issued, for every account, month, tariff and charge.
+A city is billed and issued for two months. Then dearer versions of two tariffs come with the same date, and one that begins inside
+the second month; records are corrected or come late, terms are revised and contracts withdrawn. What is owed then is computed here,
+by plain Decimal over the rows as they were sent; the documents of the one correction must be that, less what was issued, for every
+account, month, tariff and charge.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from tariffs.money import total
 MONTHS = ((date(2026, 8, 1), date(2026, 9, 1)), (date(2026, 9, 1), date(2026, 10, 1)))
 #: Before anything became known later, and the day from which it was.
 THEN, LATER, DEARER = date(2026, 11, 10), date(2026, 11, 15), date(2026, 11, 20)
+#: The first day of a still dearer price of water, known as late: the 11th of 30 days.
+INSIDE = date(2026, 9, 11)
 SEWAGE, WASTE, KITCHEN = "cn/yangquan/sewage", "cn/yangquan/domestic-waste", "cn/yangquan/non-residential-waste"
 HOUSEHOLD = Decimal("4.50")
 FEN = Decimal("0.01")
@@ -44,14 +47,15 @@ Amounts = dict[tuple[str, date, str, str, str], Decimal]  # account, first day, 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a version charges for water by class, and a household."""
+    """What is charged for water by class, before INSIDE and from it on, and for a household."""
 
     water: Mapping[str, Decimal]
+    inside: Mapping[str, Decimal]
     household: Decimal
 
 
-BEFORE = Prices(PRICES, HOUSEHOLD)
-AFTER = Prices({user: price + Decimal("0.10") for user, price in PRICES.items()}, Decimal("4.80"))
+BEFORE = Prices(PRICES, PRICES, HOUSEHOLD)
+AFTER = Prices(*({user: price + Decimal(more) for user, price in PRICES.items()} for more in ("0.10", "0.20")), Decimal("4.80"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,18 +136,19 @@ def _csv(path: Path, columns: Sequence[str], rows: Iterable[Row]) -> None:
 
 
 def dearer(rules: Path) -> None:
-    """Write the later known versions of the same date."""
+    """Write the later known versions of the same date, and the one of a later date."""
     _revise(rules, SEWAGE, {f" {price}": f" {AFTER.water[user]}" for user, price in PRICES.items()})
+    _revise(rules, SEWAGE, {f" {price}": f" {AFTER.inside[user]}" for user, price in PRICES.items()}, str(INSIDE), "change: {usage: by_days}\n")
     _revise(rules, WASTE, {f"value: {BEFORE.household}": f"value: {AFTER.household}"})
 
 
-def _revise(rules: Path, tariff: str, changes: Mapping[str, str]) -> None:
+def _revise(rules: Path, tariff: str, changes: Mapping[str, str], name: str = "2026-01-01.r2", more: str = "") -> None:
     first = rules / tariff / "2026-01-01.yaml"
     text = first.read_text("utf-8")
     for old, new in changes.items():
         assert text.count(old) == 1, (old, text.count(old))  # no new price is an old one of another
         text = text.replace(old, new)
-    (first.parent / "2026-01-01.r2.yaml").write_text(f"known: {DEARER}\n{text}", "utf-8")
+    (first.parent / f"{name}.yaml").write_text(f"known: {DEARER}\n{more}{text}", "utf-8")
 
 
 # --- what is owed -------------------------------------------------------------------------------------------------
@@ -160,6 +165,9 @@ def owed(sent: Sequence[Sent], prices: Prices) -> Amounts:
     for row in usage:
         if row["id"] not in replaced:
             measured[row["account"], row["start"], row["measure"]] += row["value"]
+            # A third of the days are before INSIDE, and of whole cubic metres that is the nearest.
+            early = (row["value"] + 1) // 3 if row["start"] == INSIDE.replace(day=1) else row["value"]
+            measured[row["account"], row["start"], f"early {row['measure']}"] += early
     found: Amounts = {}
     for row in terms.values():
         if row["to"] != row["from"]:
@@ -169,13 +177,15 @@ def owed(sent: Sequence[Sent], prices: Prices) -> Amounts:
     return found
 
 
-_MEASURES = ("water", "other_weight", "kitchen_weight")
+_MEASURES = ("water", "early water", "other_weight", "kitchen_weight")
 
 
 def _charges(terms: Row, measured: Mapping[str, Decimal | None], prices: Prices) -> list[tuple[str, str, Decimal]]:
-    facts, water = terms["facts"], measured["water"]
+    facts, water, early = terms["facts"], measured["water"], measured["early water"]
     if terms["tariff"] == SEWAGE:
-        return [] if water is None else [("sewage_fee", "line", _fen(water * prices.water[facts["user"]]))]
+        if water is None or early is None:
+            return []
+        return [("sewage_fee", "line", _fen(early * prices.water[facts["user"]]) + _fen((water - early) * prices.inside[facts["user"]]))]
     if terms["tariff"] == WASTE:
         if facts["payer"] == "shop":
             return [("area_fee", "line", _fen(facts["area"] * Decimal("1.10")))]
@@ -231,6 +241,7 @@ def correction(url: str, accounts: int, seed: int, tell: Callable[[str], None] =
         tell(f"issued {len(issued)} amounts, {total(issued.values())}")
         dearer(rules)
         _adopt(db, own, (SEWAGE, WASTE))
+        runs.adopt(db, own, SEWAGE, INSIDE, "sample", runs.clock())
         _must(url, "import", str(written(Path(folder) / "late", names, late)))
         documents = _count(db, "documents")
         _must(url, "correct", "--known", str(THEN), "--rules", str(rules))
