@@ -55,7 +55,8 @@ class Prices:
 
 
 BEFORE = Prices(PRICES, PRICES, HOUSEHOLD)
-AFTER = Prices(*({user: price + Decimal(more) for user, price in PRICES.items()} for more in ("0.10", "0.20")), Decimal("4.80"))
+_WATER, _INSIDE = ({user: price + Decimal(more) for user, price in PRICES.items()} for more in ("0.10", "0.20"))
+AFTER = Prices(_WATER, _INSIDE, Decimal("4.80"))
 
 
 @dataclass(frozen=True, slots=True)
