@@ -15,7 +15,7 @@ from typing import Any
 
 from billing_service.problems import Refused, problem
 from billing_service.store import runs as store
-from billing_service.store.connect import Connection, DBAPIError, Engine, Row, writing
+from billing_service.store.connect import Connection, DBAPIError, Engine, IntegrityError, Row, writing
 from tariffs import TariffError
 from tariffs.errors import Problem
 
@@ -37,7 +37,7 @@ class Failure:
 
 def keep(db: Engine, utility: str, run: str, chunk: Row[Any], error: Exception, now: datetime) -> None:
     """Note why a chunk could not be worked, unless somebody else worked it meanwhile. What the program itself did wrong goes to the log in full."""
-    found = error.problems if isinstance(error, Refused | TariffError) else (problem("chunk-fault", error=type(error).__name__),)
+    found = _problems(error)
     _LOG.error("run %s, chunk %s (%s to %s)", run, chunk.seq, chunk.first_account, chunk.last_account, exc_info=error)
     told = {"at": now.isoformat(), "problems": [{"code": one.code, "values": dict(one.values), "charge": one.charge} for one in found[:_TOLD]]}
     try:
@@ -46,6 +46,14 @@ def keep(db: Engine, utility: str, run: str, chunk: Row[Any], error: Exception, 
             store.change_chunk(conn, utility, run, chunk.seq, only=chunk.state, attempts=chunk.attempts + 1, failure=text)
     except DBAPIError:
         raise error from None  # the database is gone, and that is what failed
+
+
+def _problems(error: Exception) -> tuple[Problem, ...]:
+    if isinstance(error, Refused | TariffError):
+        return tuple(error.problems)
+    if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):  # a lock that was not given in time, a connection that was lost
+        return (problem("store-unavailable"),)
+    return (problem("chunk-fault", error=type(error).__name__),)
 
 
 def of_run(conn: Connection, utility: str, run: str) -> list[Failure]:

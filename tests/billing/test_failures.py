@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 
 from billing_service import runs, working
 from billing_service.problems import Refused
@@ -106,3 +106,21 @@ def test_numbering_that_fails_is_told_and_goes_on(city: Office) -> None:
             conn.execute(tables.run_chunks.update().values(counts=good))
     city.does("issue", "--run", run, by="wang")
     assert sorted(row["number"] or "" for row in city.rows("documents"))[1].endswith("-000001")
+
+
+def test_a_lock_that_is_not_given_in_time_is_no_fault_of_the_program(city: Office) -> None:
+    if not city.url:
+        pytest.skip("SQLite's one lock is waited for before a chunk is taken")
+    hurried = Office(city.folder, f"{city.url}{'&' if '?' in city.url else '?'}options=-c%20timezone%3DUTC%20-c%20lock_timeout%3D300ms")
+    own, period = Settings(db=city.db, rules=(RULES,), user="li"), (date(2026, 10, 1), date(2026, 11, 1))
+    with city.opened() as engine:
+        with connect.writing(engine, "main") as conn:
+            run = runs.begin_in(conn, own, period, None, runs.clock(), size=1)
+        claim = {"utility": "main", "account": "A2", "tariff": "cn/yangquan/sewage", "period_start": period[0], "period_end": period[1], "run": run}
+        with engine.connect() as conn, conn.begin() as held:
+            conn.execute(text("SELECT set_config('billing.utility', 'main', true)"))
+            conn.execute(insert(tables.billed), [claim])
+            assert hurried.refuses("run", "--period", OCTOBER, by="li").codes == ["chunk-failed", "store-unavailable"]
+            held.rollback()
+    assert set(drafted(city)) == {"A1", "A3"}
+    assert hurried.does("run", "--period", OCTOBER, by="li")["invoices"] == 3
