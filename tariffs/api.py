@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
@@ -12,16 +12,13 @@ from tariffs import model as m
 from tariffs import report
 from tariffs.check import Identity, build
 from tariffs.errors import Problem
-from tariffs.explain import explain as _explain
+from tariffs.explain import explain_as
 from tariffs.load import Rules, as_date
 from tariffs.needs import needed
 from tariffs.periods import PeriodRating
 from tariffs.periods import rate_period as _rate_period
 
 Period = tuple[date | str, date | str]
-
-
-_FIELDS = tuple(field.name for field in fields(m.Rating))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +97,7 @@ class TariffVersion:
         FactsError names every fact that is missing, unknown, malformed or out of bounds.
         """
         given = {**(facts or {}), **more}
-        found = _explain(self.model, given, self._period(period, given))
-        return Rating(*(getattr(found, name) for name in _FIELDS))
+        return explain_as(Rating, self.model, given, self._period(period, given))
 
     def rate(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 
 from tariffs import rows
 from tariffs.errors import FactsError, Problem
@@ -25,13 +26,15 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
 
     A family is given as a nested mapping or member by member (``conc[COD]``). None means "not given".
     """
-    known = {item.full_name: item for item in version.inputs}
+    known = _known(version)
     choices: dict[str, str] = {}
     figures: dict[str, Decimal] = {}
     problems: list[Problem] = []
     refused: set[str] = set()
-    filled = {name: value.how for name, value in given.items() if isinstance(value, Filled)}
-    plain = {name: value.value if isinstance(value, Filled) else value for name, value in given.items() if name != "stage" or not version.stage}
+    filled = {name: value.how for name, value in given.items() if isinstance(value, Filled)} if Filled in map(type, given.values()) else {}
+    plain = given
+    if filled or version.stage:
+        plain = {name: value.value if isinstance(value, Filled) else value for name, value in given.items() if name != "stage" or not version.stage}
     for name, value in _once(plain, problems):
         if name in known and _is_derived(known[name]):
             problems.append(derived_fact(known[name]))
@@ -54,12 +57,19 @@ def read_facts(version: Version, given: Mapping[str, object], period: Period | N
     problems += period_problems(version, sure, period)
     read = rows.read_rows(version.stage, given.get("stage"), sure, period, problems) if version.stage else ()
     refused.update(problem.values.get("suggestion", "") for problem in problems)  # whoever misspelt it has given it
-    lacking = (sure.choices | sure.numbers) - sure.derived - choices.keys() - figures.keys() - refused
-    problems += [missing(version, name) for name in (*version.choices, *known) if name in lacking]
+    lacking = (sure.choices | sure.numbers).difference(sure.derived, choices, figures, refused)
+    if lacking:
+        problems += [missing(version, name) for name in (*version.choices, *known) if name in lacking]
     if problems:
         raise FactsError(problems)
-    surplus = tuple(name for name in (*choices, *figures) if name not in needs.choices and name not in needs.numbers)
+    surplus = tuple([name for name in (*choices, *figures) if name not in needs.choices and name not in needs.numbers])
     return Facts(choices, figures, period, surplus, read, filled)
+
+
+@lru_cache(maxsize=256)
+def _known(version: Version) -> Mapping[str, Input]:
+    """The version's inputs by full name."""
+    return {item.full_name: item for item in version.inputs}
 
 
 def _is_derived(item: Input) -> bool:

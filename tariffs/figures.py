@@ -18,7 +18,7 @@ _SHOWN = 40  # characters of a bad value that are repeated to its author
 def flat(given: Mapping[str, object]) -> Iterator[tuple[str, object]]:
     """Families written out member by member, as columns are named."""
     for name, value in given.items():
-        if isinstance(value, Mapping):
+        if not isinstance(value, str) and isinstance(value, Mapping):  # most are text, and asking for a mapping is slow
             yield from _members(str(name), (), value)
         else:
             yield str(name), value

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 from tariffs.errors import Where
 from tariffs.money import Mode, places, total
@@ -497,8 +497,8 @@ class Version:
     assumptions: tuple[Labels, ...] = ()
 
     def __hash__(self) -> int:
-        """By name and digest, so that what is worked out once per version can be cached; mappings have no hash."""
-        return hash((self.tariff, self.effective, self.revision, self.digest))
+        """By digest, so that what is worked out once per version can be cached; mappings have no hash."""
+        return hash(self.digest)
 
     @property
     def name(self) -> str:
@@ -595,9 +595,13 @@ class Facts:
 # --- a rating -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+NO_DETAIL: Mapping[str, str] = {}
+
+
+class Step(NamedTuple):
     """One reason: what was done, in the author's words, what came out, and the steps below it.
+
+    A named tuple and no dataclass: every rating makes a dozen, and a frozen dataclass takes three times as long to make.
 
     ``kind`` is the node's name in lower case (``round``, ``blocks``, ``compare``, …) or ``slice`` for one block of
     Blocks and ``band`` for the band Whole and Flat reached. ``value`` is a number, yes/no, or a choice's member.
@@ -608,7 +612,7 @@ class Step:
     text: str
     value: Decimal | bool | str | None
     unit: Unit | None
-    detail: Mapping[str, str] = field(default_factory=dict)
+    detail: Mapping[str, str] = NO_DETAIL
     children: tuple[Step, ...] = ()
 
 

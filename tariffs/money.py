@@ -39,7 +39,7 @@ class Mode(StrEnum):
 
 def read_number(text: str) -> Decimal | None:
     """``"12.50"`` -> Decimal("12.50"); None where it is no plain decimal number or longer than 30 digits."""
-    if not NUMBER.fullmatch(text) or sum(c.isdigit() for c in text) > MAX_DIGITS:
+    if not NUMBER.fullmatch(text) or len(text) - text.startswith("-") - ("." in text) > MAX_DIGITS:
         return None
     return EXACT.create_decimal(text)
 
@@ -53,7 +53,12 @@ def places(step: Decimal) -> int:
 
 def show(value: Decimal, at_least: int = 0) -> str:
     """Plain digits, no exponent, trailing zeros dropped down to ``at_least`` places."""
-    whole, _, digits = format(value, "f").partition(".")
+    text = str(value)
+    if "E" in text:  # rare, and format() takes three times as long
+        text = format(value, "f")
+    if not at_least and "." not in text:
+        return text
+    whole, _, digits = text.partition(".")
     digits = digits.rstrip("0").ljust(at_least, "0")
     return f"{whole}.{digits}" if digits else whole
 

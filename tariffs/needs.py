@@ -39,7 +39,7 @@ class _Found:
 
 def needed(version: m.Version, choices: Mapping[str, str]) -> Needs:
     """What a rating of ``version`` with these choices may look at. A choice looked at and not given is missing."""
-    return _needed(version, tuple(sorted((name, member) for name, member in choices.items() if name in version.choices)))
+    return _needed(version, tuple(sorted([pair for pair in choices.items() if pair[0] in version.choices])))
 
 
 @lru_cache(maxsize=4096)

@@ -138,7 +138,7 @@ def _line_json(version: Version, line: Line) -> dict[str, Any]:
         "label": dict(charge.label),
         "clause": charge.clause,
         "amount": show(line.amount, places(version.step) if unit == named(version.currency) else 0),
-        "unit": "" if unit is None else str(unit),
+        "unit": "" if unit is None else unit.text,
         "formula": charge.text.strip(),
         "when": None if line.when is None else _step_json(line.when),
         "steps": _step_json(line.step),
@@ -147,7 +147,7 @@ def _line_json(version: Version, line: Line) -> dict[str, Any]:
 
 def _step_json(step: Step) -> dict[str, Any]:
     value = show(step.value) if isinstance(step.value, Decimal) else step.value
-    found: dict[str, Any] = {"kind": step.kind, "text": step.text, "value": value, "unit": "" if step.unit is None else str(step.unit)}
+    found: dict[str, Any] = {"kind": step.kind, "text": step.text, "value": value, "unit": "" if step.unit is None else step.unit.text}
     if step.detail:
         found["detail"] = dict(step.detail)
     if step.children:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 F = Fraction
@@ -47,18 +47,19 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Powers by name, sorted, none of them 0: CNY/t is (("CNY", 1), ("t", -1))."""
+    """Powers by name, sorted, none of them 0: CNY/t is (("CNY", 1), ("t", -1)).
+
+    ``text`` is the way it is written in a rule: ``CNY/(bed*day)``; ``1`` for a pure number. It is kept, since every step shows it.
+    """
 
     powers: tuple[tuple[str, int], ...] = ()
+    text: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", _written(self.powers))
 
     def __str__(self) -> str:
-        """The way it is written in a rule: ``CNY/(bed*day)``; ``1`` for a pure number."""
-        above = [name for name, power in self.powers for _ in range(power)]
-        below = [name for name, power in self.powers for _ in range(-power)]
-        top = "*".join(above) or "1"
-        if not below:
-            return top
-        return f"{top}/{below[0]}" if len(below) == 1 else f"{top}/({'*'.join(below)})"
+        return self.text
 
     def __mul__(self, other: Unit) -> Unit:
         return _product([*self.powers, *other.powers])
@@ -70,6 +71,15 @@ class Unit:
     def is_point(self) -> bool:
         """Whether it is a scale with an arbitrary zero (degC, pH)."""
         return len(self.powers) == 1 and self.powers[0][1] == 1 and self.powers[0][0] in POINTS
+
+
+def _written(powers: tuple[tuple[str, int], ...]) -> str:
+    above = [name for name, power in powers for _ in range(power)]
+    below = [name for name, power in powers for _ in range(-power)]
+    top = "*".join(above) or "1"
+    if not below:
+        return top
+    return f"{top}/{below[0]}" if len(below) == 1 else f"{top}/({'*'.join(below)})"
 
 
 PURE = Unit()

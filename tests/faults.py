@@ -51,18 +51,18 @@ class Fault:
 
 FAULTS = [
     # explain: one at a time
-    Fault("explain.py", "node.then if holds else node.other", "node.other if holds else node.then"),
-    Fault("explain.py", "if quantity < at or (edge.inclusive and quantity == at):", "if quantity <= at:"),
-    Fault("explain.py", "if quantity < at or (edge.inclusive and quantity == at):", "if quantity < at:"),
+    Fault("explain.py", "(then if holds else other)(world)", "(other if holds else then)(world)"),
+    Fault("explain.py", "if quantity < at or (inclusive and quantity == at):", "if quantity <= at:"),
+    Fault("explain.py", "if quantity < at or (inclusive and quantity == at):", "if quantity < at:"),
     Fault("explain.py", "end = quantity if edge is None or edge > quantity else edge", "end = quantity if edge is None else edge"),
     Fault("explain.py", "held = EXACT.subtract(end, start)", "held = end"),
     Fault("explain.py", "rounded = round_to(value, node.step, node.mode)", "rounded = round_to(value, node.step, type(node.mode).HALF_EVEN)"),
-    Fault("explain.py", "Fraction(left) / Fraction(right) * node.factor", "Fraction(left) / Fraction(right)"),
+    Fault("explain.py", "Fraction(above) / Fraction(below) * node.factor", "Fraction(above) / Fraction(below)"),
     Fault("explain.py", "total(sorted(values, reverse=True)[: node.count])", "total(sorted(values)[: node.count])"),
-    Fault("explain.py", "EXACT.multiply(value, node.factor), (step,)", "value, (step,)"),
+    Fault("explain.py", "lambda value: EXACT.multiply(value, node.factor)", "lambda value: value"),
     Fault("explain.py", "return not holds, Step", "return holds, Step"),
     Fault("explain.py", "return Decimal((end - start).days)", "return Decimal((end - start).days + 1)"),
-    Fault("explain.py", "        if holds is settles:\n            break", "        if holds is settles:\n            continue"),
+    Fault("explain.py", "            if holds is settles:\n                break", "            if holds is settles:\n                continue"),
     Fault("explain.py", 'if line.charge.kind == "line"', 'if line.charge.kind != "working"'),
     Fault("explain.py", "EXACT.multiply(quantity, rate) if kind ==", "EXACT.multiply(quantity, rate) if kind !="),
     # rate: by columns
