@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from billing_service.api import corrections, entitlements, events, invoices, keys, quotes, records, runs, tariffs, utility
 from billing_service.api.caller import Trust
 from billing_service.api.common import STATUS, answer, by_name, language
+from billing_service.api.shelf import Shelf
 from billing_service.messages import text
 from billing_service.problems import Refused, problem
 from billing_service.settings import Settings
@@ -43,6 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = connect.engine(settings.url)
     app.state.trust = Trust()
+    app.state.shelf = Shelf()
     for part in (tariffs, quotes, records, entitlements, invoices, events, keys, runs, corrections, utility):
         app.include_router(part.router, prefix="/v1")
     app.add_exception_handler(Refused, _refused)

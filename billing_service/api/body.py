@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect
 
 from billing_service.problems import Refused, problem
 from tariffs.errors import Problem
@@ -18,6 +18,9 @@ _SHOWN = 80
 _TOLD = 100
 #: How text that is no Unicode comes in: UTF-8 itself refuses it.
 _ESCAPED = b"\\u"
+#: Where a number may stand in an object; inside of text it may look alike, and is then looked for in vain.
+_NUMBER = re.compile(rb"[:,\[]\s*[-0-9NI]")
+_MARK = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,41 +32,52 @@ class JsonNumber:
 
 async def read_body(request: Request, model: type[_Model], largest: int) -> _Model:
     """The body as ``model``; Refused with every problem: too large, not JSON, not an object, members missing, unknown or wrong."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Refused([problem("not-json-type")], "wrong-type")
-    content = bytearray()
-    try:
-        async for piece in request.stream():
-            content += piece
-            if len(content) > largest:
-                raise Refused([problem("body-too-large", largest=largest)], "too-large")
-    except ClientDisconnect as error:  # nobody is left to answer; it is no fault of ours to log
-        raise Refused([problem("not-json", reason="cut off")]) from error
-    request.state.body = bytes(content)  # what an idempotency key is bound to
-    numbers: list[JsonNumber] = []
-    data = _parse(request.state.body, numbers)
+    content = await content_of(request, largest)
+    request.state.body = content  # what an idempotency key is bound to
+    return parsed(content, model)
+
+
+def parsed(content: bytes, model: type[_Model]) -> _Model:
+    """The bytes of a body as ``model``; Refused with every problem but those of ``content_of``."""
+    data = _parse(content)
     if not isinstance(data, dict):
         raise Refused([problem("body-not-object")])
-    if numbers or _ESCAPED in request.state.body:  # else there is nothing to find, and most bodies need no walk
+    if _NUMBER.search(content) or _ESCAPED in content:  # else there is nothing to find, and most bodies need no walk
         found = _misfits(data)
         if found:
             raise Refused(found)
     try:
-        return model.model_validate_json(request.state.body)  # JSON rules: dates from text, tuples from lists, no other leniency
+        return model.model_validate_json(content)  # JSON rules: dates from text, tuples from lists, no other leniency
     except ValidationError as error:
         raise Refused([_member(one) for one in error.errors(include_url=False, include_input=False, include_context=False)]) from error
 
 
-def _parse(content: bytes, numbers: list[JsonNumber]) -> Any:
-    """What the bytes say; every number in them is added to ``numbers``."""
+async def content_of(request: Request, largest: int) -> bytes:
+    """The bytes of the body. Refused: said to be no JSON, too large, cut off.
 
-    def number(text: str) -> JsonNumber:
-        numbers.append(JsonNumber(text))
-        return numbers[-1]
+    Taken piece by piece as the server hands them over; most are one piece, which is passed on as it is.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Refused([problem("not-json-type")], "wrong-type")
+    pieces, length = list[bytes](), 0
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":  # nobody is left to answer; it is no fault of ours to log
+            raise Refused([problem("not-json", reason="cut off")])
+        pieces.append(message.get("body", b""))
+        length += len(pieces[-1])
+        if length > largest:
+            raise Refused([problem("body-too-large", largest=largest)], "too-large")
+        more = message.get("more_body", False)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
+
+def _parse(content: bytes) -> Any:
     try:
-        return json.loads(content.decode("utf-8"), parse_int=number, parse_float=number, parse_constant=number, object_pairs_hook=_object)
+        text = content.decode("utf-8")
+        return json.loads(text) if text.startswith(_MARK) else _DECODER.decode(text)  # what stands behind a mark is refused, in words of its own
     except UnicodeDecodeError as error:
         raise Refused([problem("not-json", reason=f"UTF-8, byte {error.start}")]) from error
     except RecursionError as error:
@@ -80,6 +94,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key in keys if keys.count(key) > 1)
         raise Refused([problem("key-twice", name=ascii(twice)[:_SHOWN])])
     return found
+
+
+#: Reads numbers as they are written, and objects once each key. One for all bodies: making it takes as long as a small body.
+_DECODER = json.JSONDecoder(parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=JsonNumber, object_pairs_hook=_object)
 
 
 def _misfits(data: Any) -> list[Problem]:

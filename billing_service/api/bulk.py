@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from billing_service import problems
 from billing_service.api.shelf import Found
-from billing_service.api.wire_quotes import BulkPart, BulkQuotes, BulkRequest, ChargeTold, PricedBy
+from billing_service.api.wire_quotes import BulkPart, BulkQuotes, BulkRequest, ChargeTold, Fact, PricedBy
 from billing_service.documents.invoice import money
 from billing_service.problems import Refused
 from billing_service.schemas import Trouble
@@ -18,8 +18,9 @@ from tariffs.errors import Problem
 from tariffs.facts import unknown
 from tariffs.report import as_json
 
+#: Decimal places ``money`` writes at least.
+_PLACES = 2
 Group = tuple[Found, PricedBy, list[int]]
-Facts = Mapping[str, object]
 
 
 def rate_columns(asked: BulkRequest, by: Sequence[Group], locale: str) -> str:
@@ -43,12 +44,15 @@ def rate_rows(asked: BulkRequest, by: Sequence[Group], locale: str) -> str:
     for found, version, places in by:
         facts = [_flat(rows[at].facts) for at in places]
         known = dict.fromkeys(_names(found.version))
-        misnamed = {at: sorted(own.keys() - known.keys()) for at, own in zip(places, facts, strict=True)}
-        wrong = {at: [unknown(found.version.model, name) for name in names] for at, names in misnamed.items() if names}
-        told += [_trouble(one, at, locale) for at, some in wrong.items() for one in some]
-        kept = [(at, own) for at, own in zip(places, facts, strict=True) if at not in wrong]
-        if kept:
-            part, bad = _part(asked, found, version, {name: [own.get(name) for _, own in kept] for name in known}, [at for at, _ in kept], locale)
+        wrong = {}
+        if set().union(*facts) - known.keys():
+            misnamed = {at: sorted(own.keys() - known.keys()) for at, own in zip(places, facts, strict=True)}
+            wrong = {at: [unknown(found.version.model, name) for name in names] for at, names in misnamed.items() if names}
+            told += [_trouble(one, at, locale) for at, some in wrong.items() for one in some]
+            facts = [own for at, own in zip(places, facts, strict=True) if at not in wrong]
+        if facts:
+            kept = [at for at in places if at not in wrong]
+            part, bad = _part(asked, found, version, {name: [own.get(name) for own in facts] for name in known}, kept, locale)
             parts.append(part)
             told += bad
     return _answer(parts, told, len(rows))
@@ -64,14 +68,16 @@ def _names(version: TariffVersion) -> list[str]:
     return [*version.model.choices, *(item.full_name for item in version.model.inputs)]
 
 
-def _flat(facts: Facts) -> dict[str, str]:
+def _flat(facts: Mapping[str, Fact]) -> Mapping[str, Any]:
     """A family by its members' full names."""
+    if dict not in map(type, facts.values()):
+        return facts
     found: dict[str, str] = {}
     for name, value in facts.items():
         if isinstance(value, dict):
             found |= {f"{name}[{member}]": text for member, text in value.items()}
         else:
-            found[name] = str(value)
+            found[name] = value
     return found
 
 
@@ -100,7 +106,10 @@ def _part(
 
 
 def _texts(column: Any) -> list[str | None]:
-    """Amounts as ``money`` writes them; equal ones are written once."""
+    """Amounts as ``money`` writes them. Where the column has just its two places Arrow writes the same; elsewhere equal ones are written once."""
+    if column.type.scale == _PLACES:
+        found: list[str | None] = column.cast(pa.string()).to_pylist()
+        return found
     seen: dict[Any, str | None] = {None: None}
     return [seen[one] if one in seen else seen.setdefault(one, money(one)) for one in column.to_pylist()]
 

@@ -8,38 +8,41 @@ from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
+from pydantic import TypeAdapter
 from starlette.concurrency import run_in_threadpool
 
-from billing_service.api.body import read_body
+from billing_service.api.body import content_of, parsed, read_body
 from billing_service.api.bulk import rate_columns, rate_rows
-from billing_service.api.caller import Quoting, settings_for
+from billing_service.api.caller import KEYED, Quoting, calling, settings_for
 from billing_service.api.common import body_of, language, troubles
 from billing_service.api.shelf import Asked, Found, find
 from billing_service.api.wire_quotes import BulkQuotes, BulkRequest, PricedBy, QuoteRequest, Which
 from billing_service.documents.invoice import money
 from billing_service.problems import Refused, problem
 from billing_service.runs import clock
-from billing_service.schemas import Quote, QuoteLine
+from billing_service.schemas import Quote
 from billing_service.settings import Settings
 from tariffs import Rating, TariffVersion
 from tariffs.report import as_json
 
 router = APIRouter()
 _TROUBLES = troubles(401, 403, 404, 413, 415, 422)
+_JSON = TypeAdapter(dict[str, Any])
 #: Bytes of a body up to which its facts are rated where they are: going to another thread costs more than the rating.
 _SMALL = 4096
 
 
-@router.post("/quotes", response_model=Quote, responses=_TROUBLES, openapi_extra=body_of(QuoteRequest), summary="Price something")
-async def make_quote(request: Request, who: Quoting) -> Response:
+@router.post("/quotes", response_model=Quote, responses=_TROUBLES, openapi_extra={**body_of(QuoteRequest), **KEYED}, summary="Price something")
+async def make_quote(request: Request) -> Response:
     """Rates the facts by the version in force, adopted or not, or by the version named: its status is in the answer."""
-    settings = settings_for(request, who)
-    asked = await read_body(request, QuoteRequest, settings.largest_body)
+    settings = settings_for(request, await calling(request, "quote"))
+    body = await content_of(request, settings.largest_body)
+    asked = parsed(body, QuoteRequest)
     found = await find(request, settings, _question(asked, asked.tariff, asked.on))
     until = valid_until(found.version, settings, clock())
-    small = len(request.state.body) <= _SMALL
-    text = _quote(found, asked, until) if small else await run_in_threadpool(_quote, found, asked, until)
-    return Response(text, media_type="application/json")
+    small = len(body) <= _SMALL
+    content = _quote(found, asked, until) if small else await run_in_threadpool(_quote, found, asked, until)
+    return Response(content, media_type="application/json")
 
 
 @router.post("/quotes/bulk", response_model=BulkQuotes, responses=_TROUBLES, openapi_extra=body_of(BulkRequest), summary="Price thousands of things")
@@ -51,17 +54,24 @@ async def make_quotes(request: Request, who: Quoting) -> Response:
         raise Refused([problem("rows-or-facts")])
     if len({len(column) for column in (asked.facts or {}).values()}) > 1:
         raise Refused([problem("columns-uneven")])
-    groups: dict[Asked, list[int]] = {}
-    for at, row in enumerate(asked.rows or ()):
-        groups.setdefault(_question(asked, row.tariff or asked.tariff, row.on or asked.on), []).append(at)
     if asked.facts is not None:
-        groups[_question(asked, asked.tariff, asked.on)] = []
+        groups: dict[Asked, list[int]] = {_question(asked, asked.tariff, asked.on): []}
+    else:
+        groups = _groups(asked)
     found = [(await find(request, settings, question), places) for question, places in groups.items()]
     now = clock()
     by = [(one, told_version(one, valid_until(one.version, settings, now)), places) for one, places in found]
     locale = language(request)
     rate = rate_columns if asked.facts is not None else rate_rows
     return Response(await run_in_threadpool(rate, asked, by, locale), media_type="application/json")
+
+
+def _groups(asked: BulkRequest) -> dict[Asked, list[int]]:
+    """The numbers of the rows of each question; most requests ask one, and it is put once."""
+    places: dict[tuple[str, date | None], list[int]] = {}
+    for at, row in enumerate(asked.rows or ()):
+        places.setdefault((row.tariff or asked.tariff, row.on or asked.on), []).append(at)
+    return {_question(asked, tariff, on): some for (tariff, on), some in places.items()}
 
 
 def _question(asked: Which, tariff: str, on: date | None) -> Asked:
@@ -103,14 +113,21 @@ def _about(found: Found, until: date) -> dict[str, Any]:
     }
 
 
-def _quote(found: Found, asked: QuoteRequest, until: date) -> str:
+def _quote(found: Found, asked: QuoteRequest, until: date) -> bytes:
+    """The answer, in the form of ``Quote``; made of what was checked already, so it is not checked again: tests read every kind of answer through the model."""
     rating = found.version.explain(asked.facts, period=asked.period)
-    return Quote(**_about(found, until), total=money(rating.total), lines=_lines(rating), explanation=as_json(rating)).model_dump_json()
+    return _JSON.dump_json({**_about(found, until), "total": money(rating.total), "lines": _lines(rating), "explanation": as_json(rating)})
 
 
-def _lines(rating: Rating) -> list[QuoteLine]:
+def _lines(rating: Rating) -> list[dict[str, Any]]:
     return [
-        QuoteLine(charge=line.charge.full_name, kind=line.charge.kind, label=dict(line.charge.label), clause=line.charge.clause, amount=money(line.amount))
+        {
+            "charge": line.charge.full_name,
+            "kind": line.charge.kind,
+            "label": line.charge.label,
+            "clause": line.charge.clause,
+            "amount": money(line.amount),
+        }
         for line in rating.lines
         if line.charge.kind != "working"
     ]

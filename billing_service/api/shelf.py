@@ -55,10 +55,7 @@ class Shelf:
 
 def shelf_of(request: Request) -> Shelf:
     """The shelf of this process."""
-    state = request.app.state
-    if not hasattr(state, "shelf"):
-        state.shelf = Shelf()
-    found: Shelf = state.shelf
+    found: Shelf = request.app.state.shelf
     return found
 
 
