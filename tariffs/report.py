@@ -18,11 +18,12 @@ from tariffs.messages import label
 from tariffs.messages import text as say
 from tariffs.model import Line, RatedRow, Rating, Source, Step, Version
 from tariffs.money import places, show
-from tariffs.units import named
+from tariffs.units import Unit, named
 from tariffs.words import Reader, Sentence, called, condition, inline, quantity, reader, sentences, value_of
 
 FORMAT = 1
 Row = tuple[str, str, str]  # name, value, meaning
+Money = tuple[Unit, int]  # the currency, and its decimal places
 
 
 def text(rating: Rating, locale: str = "en") -> str:
@@ -92,6 +93,7 @@ def appendix(rating: Rating, locale: str = "en", *, as_markdown: bool = False) -
 def as_json(rating: Rating) -> dict[str, Any]:
     """The rating for machines, format 1: no float anywhere, decimals are strings. Described in ``docs/explanation.md``."""
     version = rating.version
+    money = named(version.currency), places(version.step)
     return {
         "format": FORMAT,
         "tariff": version.tariff,
@@ -108,11 +110,11 @@ def as_json(rating: Rating) -> dict[str, Any]:
         "facts": facts_json(rating),
         "filled": dict(rating.filled),
         "surplus": list(rating.surplus),
-        "stage": [_rated_row_json(rating.version, rated) for rated in rating.rows],
+        "stage": [_rated_row_json(rated, money) for rated in rating.rows],
         "derived": [_step_json(step) for step in rating.derived.values()],
         "requires": [_step_json(step) for step in rating.requires],
-        "lines": [_line_json(version, line) for line in rating.lines],
-        "total": show(rating.total, places(version.step)),
+        "lines": [_line_json(line, money) for line in rating.lines],
+        "total": show(rating.total, money[1]),
         "assumptions": [dict(words) for words in version.assumptions],
     }
 
@@ -123,13 +125,13 @@ def facts_json(rating: Rating) -> dict[str, Any]:
     return facts | ({"stage": daily.rows_json(rating)} if rating.rows else {})
 
 
-def _rated_row_json(version: Version, rated: RatedRow) -> dict[str, Any]:
+def _rated_row_json(rated: RatedRow, money: Money) -> dict[str, Any]:
     row = rated.row
     found = {"start": row.start.isoformat(), "end": row.end.isoformat(), "point": row.point}
-    return {**found, "charges": [_line_json(version, line) for line in rated.lines]}
+    return {**found, "charges": [_line_json(line, money) for line in rated.lines]}
 
 
-def _line_json(version: Version, line: Line) -> dict[str, Any]:
+def _line_json(line: Line, money: Money) -> dict[str, Any]:
     charge, unit = line.charge, line.step.unit
     return {
         "name": charge.full_name,
@@ -137,7 +139,7 @@ def _line_json(version: Version, line: Line) -> dict[str, Any]:
         "kind": charge.kind,
         "label": dict(charge.label),
         "clause": charge.clause,
-        "amount": show(line.amount, places(version.step) if unit == named(version.currency) else 0),
+        "amount": show(line.amount, money[1] if unit == money[0] else 0),
         "unit": "" if unit is None else unit.text,
         "formula": charge.text.strip(),
         "when": None if line.when is None else _step_json(line.when),
@@ -146,12 +148,13 @@ def _line_json(version: Version, line: Line) -> dict[str, Any]:
 
 
 def _step_json(step: Step) -> dict[str, Any]:
-    value = show(step.value) if isinstance(step.value, Decimal) else step.value
-    found: dict[str, Any] = {"kind": step.kind, "text": step.text, "value": value, "unit": "" if step.unit is None else step.unit.text}
-    if step.detail:
-        found["detail"] = dict(step.detail)
-    if step.children:
-        found["steps"] = [_step_json(child) for child in step.children]
+    kind, words, value, unit, detail, children = step
+    shown = show(value) if isinstance(value, Decimal) else value
+    found: dict[str, Any] = {"kind": kind, "text": words, "value": shown, "unit": "" if unit is None else unit.text}
+    if detail:
+        found["detail"] = dict(detail)
+    if children:
+        found["steps"] = [_step_json(child) for child in children]
     return found
 
 
