@@ -13,6 +13,7 @@ import pytest
 
 import tariffs
 from tariffs import report, sheet
+from tariffs.explain import explain
 from tariffs.model import Rating
 
 TRIAL = """\
@@ -180,6 +181,20 @@ def test_json_says_everything_a_reader_of_the_text_sees(home: Rating) -> None:
     assert (line["name"], line["key"], line["kind"], line["clause"], line["amount"], line["unit"]) == ("removal[COD]", ["COD"], "line", "三", "22.69", "CNY")
     assert line["label"] == {"zh": "去除费", "en": "Removal"}
     assert (line["steps"]["kind"], line["steps"]["detail"]) == ("round", {"before": "22.6947", "step": "0.01", "mode": "half_up"})
+
+
+def test_what_one_reader_does_to_the_json_no_other_sees(home: Rating) -> None:
+    def spoil(found: Any) -> None:
+        for inner in list(found.values()) if isinstance(found, dict) else list(found) if isinstance(found, list) else ():
+            spoil(inner)
+        if isinstance(found, dict | list):
+            found.clear()
+
+    before = json.dumps(report.as_json(home))
+    spoil(report.as_json(home))
+    assert json.dumps(report.as_json(home)) == before
+    again = explain(home.version, home.facts, home.period)
+    assert json.dumps(report.as_json(again)) == before
 
 
 def test_the_facts_of_the_json_rate_to_the_same_total(home: Rating) -> None:

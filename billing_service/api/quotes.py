@@ -67,11 +67,15 @@ async def make_quotes(request: Request, who: Quoting) -> Response:
 
 
 def _groups(asked: BulkRequest) -> dict[Asked, list[int]]:
-    """The numbers of the rows of each question; most requests ask one, and it is put once."""
-    places: dict[tuple[str, date | None], list[int]] = {}
+    """The numbers of the rows of each question; most rows ask in the same words, which are looked at once."""
+    found: dict[Asked, list[int]] = {}
+    by_words: dict[tuple[str, date | None], list[int]] = {}
     for at, row in enumerate(asked.rows or ()):
-        places.setdefault((row.tariff or asked.tariff, row.on or asked.on), []).append(at)
-    return {_question(asked, tariff, on): some for (tariff, on), some in places.items()}
+        words = row.tariff or asked.tariff, row.on or asked.on
+        if words not in by_words:
+            by_words[words] = found.setdefault(_question(asked, *words), [])
+        by_words[words].append(at)
+    return found
 
 
 def _question(asked: Which, tariff: str, on: date | None) -> Asked:
@@ -124,7 +128,7 @@ def _lines(rating: Rating) -> list[dict[str, Any]]:
         {
             "charge": line.charge.full_name,
             "kind": line.charge.kind,
-            "label": line.charge.label,
+            "label": dict(line.charge.label),
             "clause": line.charge.clause,
             "amount": money(line.amount),
         }

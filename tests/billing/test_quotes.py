@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
+from billing_service import keys
+from billing_service.api import caller
+from billing_service.api.bulk import _texts
 from billing_service.api.wire_quotes import BulkQuotes
+from billing_service.documents.invoice import money
+from billing_service.runs import clock
 from billing_service.schemas import Quote
-from tests.billing.calls import calling
+from billing_service.settings import Settings
+from billing_service.store import connect
+from tests.billing.calls import bearer, calling, made_key
 from tests.billing.conftest import Office
 
 KITCHEN = {"tariff": "cn/beijing/kitchen-waste", "on": "2022-10-31"}
@@ -82,6 +93,50 @@ def test_rows_may_be_of_other_tariffs_and_days(client: TestClient) -> None:
     found = bulk(client, **KITCHEN, rows=rows)
     assert next((one.version.tariff, str(one.version.effective), one.rows) for one in found.parts) == ("cn/beijing/kitchen-waste", "2022-09-30", [1, 4])
     assert sorted(row for one in found.parts for row in one.rows) == [1, 2, 3, 4] and found.refused == 0
+
+
+def test_rows_that_ask_for_one_version_in_two_ways_are_one_part_and_none_is_lost(client: TestClient) -> None:
+    rows = [{"facts": ROWS[4]}, {"facts": ROWS[5], "on": "2022-10-01"}, {"facts": ROWS[6]}]
+    found = bulk(client, tariff=KITCHEN["tariff"], period=["2022-10-01", "2022-11-01"], rows=rows)
+    (part,) = found.parts
+    assert (found.priced, part.rows) == (3, [1, 2, 3])
+    assert part.total == [one.total for one in one_by_one(client, ROWS[4:7])]
+
+
+def test_a_quote_has_the_form_of_its_model_to_the_letter(client: TestClient) -> None:
+    for facts in ROWS:
+        told = client.post("/v1/quotes", json={**KITCHEN, "facts": facts}).text
+        assert Quote.model_validate_json(told).model_dump_json() == told
+
+
+def test_amounts_of_columns_are_written_as_single_ones_whatever_their_places() -> None:
+    digits = [0, 1, -1, 10, -105, 99_999, 10**17, None]
+    for places in range(7):
+        amounts = [None if one is None else Decimal(one).scaleb(-places) for one in digits]
+        for column in (pa.array(amounts, pa.decimal128(38, places)), pa.chunked_array([pa.array(amounts, pa.decimal128(38, places))] * 2)):
+            assert _texts(column) == [None if one is None else money(one) for one in amounts] * (len(column) // len(digits))
+
+
+def test_two_utilities_that_ask_at_once_are_each_told_their_own(city: Office) -> None:
+    with city.opened() as engine:
+        connect.migrate(engine, "other")
+    body = {"tariff": "cn/yangquan/sewage", "on": "2026-10-31", "facts": {"user": "resident", "water": "1"}}
+    with calling(city, "quote") as client, ThreadPoolExecutor(4) as several:
+        theirs = bearer(made_key(city, "quote", utility="other").text)
+        answers = list(several.map(lambda at: client.post("/v1/quotes", json=body, headers=theirs if at % 2 else {}).json(), range(40)))
+    assert [one["adopted"] for one in answers] == [True, False] * 20
+    assert len({one["total"] for one in answers}) == 1
+
+
+def test_a_key_taken_back_gets_no_more_quotes(city: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = made_key(city, "quote")
+    asked = {**KITCHEN, "facts": ROWS[0]}
+    with calling(city, "quote") as client, city.opened() as engine:
+        before = client.post("/v1/quotes", json=asked, headers=bearer(made.text)).status_code
+        keys.revoke(engine, Settings(db=city.db, user="wang"), made.id, clock())
+        later = time.monotonic() + caller.TRUSTED
+        monkeypatch.setattr(caller.time, "monotonic", lambda: later)
+        assert (before, client.post("/v1/quotes", json=asked, headers=bearer(made.text)).status_code) == (200, 401)
 
 
 def test_a_version_is_named_by_its_date_or_its_digest_also_when_not_in_force(client: TestClient) -> None:
