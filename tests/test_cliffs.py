@@ -218,8 +218,8 @@ def billed(read: m.Version, choices: Mapping[str, str], numbers: Mapping[str, D]
     """The total before rounding as the step-by-step evaluator gives it, on the grid or beside it."""
     world = _World(choices, numbers, PERIOD)
     for charge in read.charges:
-        holds = charge.when is None or _test(charge.when, world)[0]
-        world.amounts[charge.full_name] = _number(charge.formula, world)[0] if holds else D(0)
+        holds = charge.when is None or _test(charge.when)(world)[0]
+        world.amounts[charge.full_name] = _number(charge.formula)(world)[0] if holds else D(0)
     return total(world.amounts[charge.full_name] for charge in read.charges if charge.kind == "line")
 
 

@@ -36,7 +36,7 @@ def world(*, stepwise: bool = False) -> p.World:
 
 def truth(node: m.Expr, x: D) -> F:
     """What the step-by-step evaluator gives; it takes any number, on the grid or beside it."""
-    found, _ = _number(node, _World({"c": "a"}, {"x": x, "y": D(3)}, None))
+    found, _ = _number(node)(_World({"c": "a"}, {"x": x, "y": D(3)}, None))
     return F(found)
 
 
