@@ -7,8 +7,11 @@ said by the one-at-a-time reader.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,7 @@ from tariffs.scaled import Ints, Mask
 
 pc: Any = pyarrow.compute
 _FAR = 4_000_000  # more days than a calendar has
+_BLOCK = 2**18  # rows looked at together: what is found out of them stays in the cache
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -33,8 +37,8 @@ class Rows:
 
     ``frame`` lies in that order; ``start`` and ``end`` are its days, counted from 1970, ``end`` None where every row is a day;
     ``point`` ranks its points, None where no two rows of an account begin on one day. ``low`` and ``high`` are the owners' periods
-    as ordinals, None where they have none. ``code`` is the stage compiled, where that pays. Numbers are read by the chunk,
-    while they fit the cache.
+    as ordinals, None where they have none. ``code`` is the stage compiled, where that pays; ``whole``: every owner has a row for
+    each day of its period, and no other. Numbers are read by the chunk, while they fit the cache.
     """
 
     frame: Frame
@@ -45,13 +49,15 @@ class Rows:
     low: Ints | None
     high: Ints | None
     code: stage_code.Code | None = None
+    whole: bool = False
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def open_rows(stage: Stage, outer: Frame, start: Ints | None, end: Ints | None, frame: Any) -> Rows:
-    """The rows of ``frame`` by owner; ``start`` and ``end`` are each owner's period as ordinals, None where it has none.
+def open_rows(stage: Stage, outer: Frame, start: Ints | None, end: Ints | None, frame: Any, threads: int = 1) -> Rows:
+    """The rows of ``frame`` by owner; ``start`` and ``end`` are each owner's period as ordinals, None where it has none;
+    ``threads``: how many look whether rows lie in order.
 
     FactsError: a column is absent or of the wrong kind, an account has two rows for one period, or rows belong to nobody.
     """
@@ -73,8 +79,14 @@ def open_rows(stage: Stage, outer: Frame, start: Ints | None, end: Ints | None, 
     low = np.zeros(outer.rows, np.int64) if start is None else start
     held = after - 1 if stage.grain == "record" and after is not None else first
     order = _owner_order(outer, own, low, end)
-    edges = _runs(theirs, first, held) if order is None else None
-    if edges is not None:
+    expected = _expected(start, end, opened.rows) if stage.grain == "day" and after is None else None
+    runs = None
+    if order is None:
+        runs = _runs(theirs, first, held, threads, None if expected is None else partial(_ends_fit, *expected, own, theirs, first))
+    if runs is not None:
+        edges, whole = runs
+        if whole and expected is not None:
+            return Rows(opened, expected[0], first, None, None, start, end, whole=True)
         return Rows(opened, _begins(own, low - _EPOCH, theirs, edges, held), first, after, None, start, end)
     owner, rank = _owners(own, low - _EPOCH, np.arange(outer.rows) if order is None else order, theirs, held), _ranks(opened)
     rows = np.lexsort((rank, first if after is None else after, first, owner))
@@ -109,12 +121,21 @@ def _texts(opened: Frame, name: str) -> Any:
 def _codes(outer: Frame, opened: Frame) -> tuple[Ints, Ints]:
     """The accounts of both frames as numbers, in the order in which the rated frame names them. FactsError: rows of nobody."""
     own, theirs = (_named(frame) for frame in (outer, opened))
-    known = pc.take(own.dictionary, own.indices.unique()).unique()
-    code, wanted = (_lookup(array, known) for array in (own, theirs))
-    if len(wanted) and int(wanted.min()) < 0:
+    known = own.dictionary if _names_in_order(own) else pc.take(own.dictionary, own.indices.unique()).unique()
+    (code, _), (wanted, strange) = (_lookup(array, known) for array in (own, theirs))
+    if strange and len(wanted) and int(wanted.min()) < 0:
         nobody = wanted < 0
         raise fail(FactsError, "rows-of-nobody", account=theirs[int(np.flatnonzero(nobody)[0])].as_py(), count=int(nobody.sum()))
     return code, wanted
+
+
+def _names_in_order(array: Any) -> bool:
+    """Whether a dictionary has each name once, every name is used, and rows use them in its order."""
+    codes, count = np.asarray(array.indices), len(array.dictionary)
+    steps = np.flatnonzero(codes[1:] != codes[:-1]) if len(codes) else codes
+    if len(steps) + 1 != count or codes[0] != 0 or not np.array_equal(codes[steps + 1], np.arange(1, count)):
+        return False
+    return int(pc.count_distinct(array.dictionary).as_py()) == count
 
 
 def _named(frame: Frame) -> Any:
@@ -124,14 +145,18 @@ def _named(frame: Frame) -> Any:
     coded: Any = array
     if not pa.types.is_dictionary(coded.type) or coded.null_count or coded.dictionary.null_count:
         coded = pc.fill_null(pc.cast(coded, pa.string()), "").dictionary_encode()
-    return pa.DictionaryArray.from_arrays(coded.indices, pc.cast(coded.dictionary, pa.string()))
+    return pa.DictionaryArray.from_arrays(coded.indices, pc.cast(coded.dictionary, pa.string()), safe=False)  # they were a dictionary's before
 
 
-def _lookup(array: Any, known: Any) -> Ints:
-    """Each row's place among the known names, -1 where it is none of them; the codes as they lie where they are those places already."""
-    place = np.asarray(pc.fill_null(pc.index_in(array.dictionary, value_set=known), -1))
+def _lookup(array: Any, known: Any) -> tuple[Ints, bool]:
+    """Each row's place among the known names, -1 where it is none of them, and whether there may be such rows; the codes as they
+    lie where they are those places already.
+    """
     codes = np.asarray(array.indices)
-    return codes if np.array_equal(place, np.arange(len(place))) else place[codes]
+    if array.dictionary.equals(known):
+        return codes, False
+    place = np.asarray(pc.fill_null(pc.index_in(array.dictionary, value_set=known), -1))
+    return codes if np.array_equal(place, np.arange(len(place))) else place[codes], bool((place < 0).any())
 
 
 def _owner_order(outer: Frame, code: Ints, start: Ints, end: Ints | None) -> Ints | None:
@@ -156,35 +181,76 @@ def _ascending(*by: Ints) -> bool:
     return True
 
 
-def _runs(code: Ints, first: Ints, held: Ints) -> Ints | None:
-    """Where each account's rows begin, and where the last end; None where rows do not lie by account and, day after day, in order."""
-    edges = np.flatnonzero(code[1:] != code[:-1]) + 1
-    for column in (first,) if held is first else (first, held):
-        back = np.flatnonzero(column[1:] <= column[:-1]) + 1
-        if bool((code[back] == code[back - 1]).any()):
-            return None
-    if bool((code[edges] < code[edges - 1]).any()):
+def _runs(code: Ints, first: Ints, held: Ints, threads: int, whole: Callable[[slice], bool] | None) -> tuple[Ints, bool] | None:
+    """Where each account's rows begin, and where the last end, and whether ``whole`` held in every part; None where rows do not lie
+    by account and, day after day, in order.
+    """
+    days = (first,) if held is first else (first, held)
+    parts = [slice(start, min(start + _BLOCK, len(code))) for start in range(1, len(code), _BLOCK)]
+
+    def look(part: slice) -> tuple[Ints | None, bool]:
+        return _edges(code, days, part), whole is not None and whole(part)
+
+    if threads == 1 or len(parts) < 2 * threads:
+        found = [look(part) for part in parts]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            found = list(pool.map(look, parts))
+    edges = [part for part, _ in found if part is not None]
+    if len(edges) < len(found):
         return None
-    return np.concatenate([[0], edges, [len(code)]]) if len(code) else np.zeros(1, np.int64)
+    return np.concatenate([[0], *edges, [len(code)]]) if len(code) else np.zeros(1, np.int64), bool(found) and all(one for _, one in found)
+
+
+def _edges(code: Ints, days: tuple[Ints, ...], part: slice) -> Ints | None:
+    """The rows of a part at which an account begins, each row held against the one before it; None where the two are not in order."""
+    before = slice(part.start - 1, part.stop - 1)
+    other = code[part] != code[before]
+    for column in days:
+        if bool(np.greater(column[part] <= column[before], other).any()):  # an account's, and not a later day
+            return None
+    edges = np.flatnonzero(other) + part.start
+    return None if bool((code[edges] < code[edges - 1]).any()) else edges
+
+
+def _expected(low: Ints | None, high: Ints | None, rows: int) -> tuple[Ints, Ints, Ints] | None:
+    """Where each owner's rows begin, if every owner has one for each day of its period, and those periods; None where there are more
+    rows, or fewer.
+    """
+    if low is None or high is None:
+        return None
+    begins = np.append(0, np.cumsum(high - low))
+    return (begins, low, high) if len(low) and begins[-1] == rows and bool((high > low).all()) else None
+
+
+def _ends_fit(begins: Ints, low: Ints, high: Ints, own: Ints, code: Ints, day: Ints, part: slice) -> bool:
+    """Whether owners that begin in a part of the rows do so with their first day, and the owners before them end with their last.
+
+    Where that holds and rows lie in order, each owner has a row for every day. The ends are looked at while the part is in the cache.
+    """
+    start, stop = np.searchsorted(begins[:-1], (part.start, part.stop))
+    first, owners, before = begins[start:stop], slice(start, stop), slice(start - 1, stop - 1)
+    fits = (day[first] == low[owners] - _EPOCH) & (code[first] == own[owners])
+    fits &= (day[first - 1] == high[before] - (_EPOCH + 1)) & (code[first - 1] == own[before])
+    if part.stop == len(code):
+        edges = code[0] == own[0] and day[0] == low[0] - _EPOCH, code[-1] == own[-1] and day[-1] == high[-1] - (_EPOCH + 1)
+        return bool(fits.all()) and all(edges)
+    return bool(fits.all())
 
 
 def _begins(own: Ints, start: Ints, theirs: Ints, edges: Ints, held: Ints) -> Ints:
-    """Where each owner's rows begin, when owners and rows lie in the same order: a search an owner among its account's days."""
+    """Where each owner's rows begin, when owners and rows lie in the same order."""
     accounts = theirs[edges[:-1]]
-    if np.array_equal(accounts, np.arange(len(accounts))):  # every account has rows
+    if np.array_equal(accounts, np.arange(len(accounts))):  # every account has rows, or only the last have none
         low, high = edges[np.minimum(own, len(accounts))], edges[np.minimum(own + 1, len(accounts))]
     else:
         low, high = edges[np.searchsorted(accounts, own)], edges[np.searchsorted(accounts, own, side="right")]
-    later = np.append(False, own[1:] == own[:-1])[: len(own)]  # an account's first period also has what lies before it
-    if len(held):
-        at = np.where(later, low + start - held[np.minimum(low, len(held) - 1)], low)  # where no day is missing before it
-        if bool(((at >= low) & (at < high) | ~later).all()) and bool(((held[np.minimum(at, len(held) - 1)] == start) | ~later).all()):
-            return np.append(at, len(theirs))
-    while (open_ := later & (low < high)).any():
-        middle = (low + high) // 2
-        before = held[np.minimum(middle, max(len(held) - 1, 0))] < start
-        low = np.where(open_ & before, middle + 1, low)
-        high = np.where(open_ & ~before, middle, high)
+    owners = np.flatnonzero(own[1:] == own[:-1]) + 1  # an account's first period also has what lies before it
+    while len(owners := owners[low[owners] < high[owners]]):
+        middle = (low[owners] + high[owners]) // 2
+        before = held[middle] < start[owners]
+        low[owners[before]] = middle[before] + 1
+        high[owners[~before]] = middle[~before]
     return np.append(low, len(theirs))
 
 
@@ -222,7 +288,7 @@ def part_of(rows: Rows, begin: int, stop: int) -> Part:
 def wrong_spans(grain: str, rows: Rows, part: Part, begin: int, stop: int) -> Mask:
     """Owners with a row outside their period, of the wrong length, or twice; or with rows, but not one for every day or month."""
     wrong = np.zeros(stop - begin, np.bool_)
-    if rows.low is None or rows.high is None:
+    if rows.low is None or rows.high is None or rows.whole:
         return wrong
     start, end = rows.low[begin:stop] - _EPOCH, rows.high[begin:stop] - _EPOCH
     if grain == "day" and rows.end is None and rows.point is None:
@@ -249,10 +315,11 @@ def wrong_spans(grain: str, rows: Rows, part: Part, begin: int, stop: int) -> Ma
 
 def _wrong_days(rows: Rows, part: Part, start: Ints, end: Ints) -> Mask:
     """Days ascend within each owner: as many as the period has, from its first to its last, are all of them."""
-    some = np.flatnonzero(part.sizes)
     wrong = part.sizes != end - start
-    first, last = (rows.start[part.rows.start + at] for at in (part.begins[some], part.begins[some] + part.sizes[some] - 1))
-    wrong[some] |= (first != start[some]) | (last != end[some] - 1)
+    if len(rows.start):
+        first = part.begins + part.rows.start
+        wrong |= rows.start.take(first[:-1], mode="clip") != start
+        wrong |= rows.start.take(first[1:] - 1, mode="clip") != end - 1
     found: Mask = wrong & (part.sizes > 0)
     return found
 

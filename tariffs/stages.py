@@ -178,7 +178,7 @@ def _from_sums(planned: Program, item: Input, how: Collect, sums: Mapping[stage_
     counts, factor = sums[stage_code.Sum("count", how.of)], places(how.factor)
     keys = np.flatnonzero(counts)
     scale = planned.layout.places[how.of] + factor
-    parts = [sums[one][keys] for one in stage_code.wanted(how)]
+    parts = [sums[one] if len(keys) == len(counts) else sums[one][keys] for one in stage_code.wanted(how)]
     none = np.zeros(0, np.int64)
     if how.how == "count":
         return _dense(how, keys, parts[0], 0, none, len(counts))
@@ -261,6 +261,8 @@ def _collect(planned: Program, item: Input, how: Collect, stage: _Rated, part: P
 
 def _dense(how: Collect, keys: Ints, found: Ints, fine: int, weightless: Ints, count: int) -> _Collected:
     """A number for every owner: those found, else what the rule says where there is nothing."""
+    if len(keys) == count and (how.empty is None or places(how.empty) <= fine):
+        return _Collected(found, fine, np.zeros(count, np.bool_), np.zeros(count, np.bool_))
     wide = found.dtype == object or (how.empty is not None and abs(scaled(how.empty, max(fine, places(how.empty)))) >= NARROW)
     dense = np.zeros(count, object if wide else np.int64)
     null = np.ones(count, np.bool_)
