@@ -12,6 +12,7 @@ import pytest
 
 import tariffs
 from tariffs import periods_in, stage_rows
+from tariffs.columns import open_frame
 
 RULE = tariffs.parse(
     b"""
@@ -39,6 +40,7 @@ charges:
 )
 Owner = tuple[str, date, date, int]
 Row = tuple[str, date, int]
+WAYS: list[tuple[Any, int]] = [("numpy", 1), ("numpy", 2), ("fused", 2)]
 
 
 def owners_of(random: Random) -> list[Owner]:
@@ -87,11 +89,11 @@ def as_tables(random: Random, owners: list[Owner], rows: list[Row]) -> tuple[pa.
         if random.randrange(3) == 0:
             return pa.array(names)
         words = sorted({*names}) if random.randrange(2) else random.sample([*{*names}, "nobody"], len({*names}) + 1)
-        codes = pa.array([words.index(name) for name in names], random.choice([pa.int8(), pa.int32(), pa.uint16()]))
+        codes: Any = pa.array([words.index(name) for name in names], random.choice([pa.int8(), pa.int32(), pa.uint16()]))
         return pa.DictionaryArray.from_arrays(codes, pa.array(words))
 
     days = pa.array([day for _, day, _ in rows], pa.date32())
-    kind = random.choice([pa.date32(), pa.date32(), pa.timestamp("us"), pa.date64(), pa.string()])
+    kind: Any = random.choice([pa.date32(), pa.date32(), pa.timestamp("us"), pa.date64(), pa.string()])
     stage = pa.table({"account": accounts([name for name, _, _ in rows]), "start": days.cast(kind), "flow": [flow for _, _, flow in rows]})
     frame = pa.table(
         {
@@ -131,8 +133,8 @@ def test_rows_in_any_order_are_rated_as_explain_rates_them(monkeypatch: pytest.M
             random.shuffle(owners)
         expected = by_explain(owners, rows)
         frame, stage = as_tables(random, owners, rows)
-        for engine, threads in (("numpy", 1), ("numpy", 2), ("fused", 2)):
-            found, bad = RULE.rate(frame, stage=stage, errors="return", engine=engine, threads=threads)  # type: ignore[call-overload]
+        for engine, threads in WAYS:
+            found, bad = RULE.rate(frame, stage=stage, errors="return", engine=engine, threads=threads)
             problems: dict[int, set[str]] = {}
             for one in bad.to_pylist():
                 problems.setdefault(one["row"], set()).add(one["code"])
@@ -145,7 +147,7 @@ def test_rows_in_any_order_are_rated_as_explain_rates_them(monkeypatch: pytest.M
 def opened(days: list[date], accounts: list[str], owners: list[Owner]) -> stage_rows.Rows:
     frame, _ = as_tables(Random(0), owners, [(name, day, 0) for name, day in zip(accounts, days, strict=True)])
     start, end = (periods_in.days_in(frame[name].combine_chunks(), name)[0] for name in periods_in.COLUMNS)
-    outer = tariffs.columns.Frame("arrow", frame.num_rows, tuple(frame.column_names), dict(zip(frame.column_names, frame.columns, strict=True)))
+    outer = open_frame(frame, frame.column_names)
     assert RULE.model.stage is not None
     return stage_rows.open_rows(RULE.model.stage, outer, start, end, pa.table({"account": accounts, "start": pa.array(days, pa.date32())}))
 
