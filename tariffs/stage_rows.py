@@ -246,6 +246,10 @@ def _begins(own: Ints, start: Ints, theirs: Ints, edges: Ints, held: Ints) -> In
     else:
         low, high = edges[np.searchsorted(accounts, own)], edges[np.searchsorted(accounts, own, side="right")]
     owners = np.flatnonzero(own[1:] == own[:-1]) + 1  # an account's first period also has what lies before it
+    owners = owners[low[owners] < high[owners]]
+    at = low[owners] + start[owners] - held[low[owners]]  # where no day is missing before it
+    sure = (at >= low[owners]) & (at < high[owners]) & (held.take(at, mode="clip") == start[owners])
+    low[owners[sure]], owners = at[sure], owners[~sure]
     while len(owners := owners[low[owners] < high[owners]]):
         middle = (low[owners] + high[owners]) // 2
         before = held[middle] < start[owners]
