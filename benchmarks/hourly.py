@@ -20,29 +20,13 @@ import pyarrow as pa
 import tariffs
 from benchmarks.measure import timed
 from benchmarks.results import Figure, Ratio, as_data, conclude, show
+from benchmarks.workloads import RULES
 from tariffs.intervals import collect_intervals
 
 YEAR = 2027
 HOURS = 8_760
 EDGES, RATES = (200, 400), ("0.4883", "0.5383", "0.7883")
 Ints = npt.NDArray[np.int64]
-
-VERSION = b"""\
-language: 1
-title: {en: illustrative blocks by month}
-status: illustrative
-source: {document: made for a benchmark}
-currency: CNY
-direction: receivable
-period: month
-inputs:
-  energy: {unit: kWh, step: 0.001, min: 0, max: 1000000, collect: sum}
-values:
-  edges: {list: [200, 400], unit: kWh}
-  rates: {list: [0.4883, 0.5383, 0.7883], unit: CNY/kWh}
-charges:
-  fee: {formula: "round(blocks(energy, edges, rates), 0.01)"}
-"""
 
 
 def readings(accounts: int, seed: int) -> Ints:
@@ -125,7 +109,7 @@ def in_fen(charges: list[tuple[float, ...]]) -> Ints:
 
 def run(accounts: int = 3_000, peers: int = 200, repeat: int = 5, seed: int = 0, record: bool = False) -> None:
     """Meters of a year each, PySAM on the first so many; every bill beside NumPy's and PySAM's, a sample beside explain."""
-    version = tariffs.parse(VERSION, tariff="xx/blocks", effective=date(YEAR, 1, 1))
+    version = tariffs.load("xx/benchmark/blocks-by-month", on=date(YEAR, 1, 1), rules=RULES)
     wh = readings(accounts, seed)
     table, model = as_lists(wh), pysam()
     loads = (wh[:peers] / 1000).tolist()

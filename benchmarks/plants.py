@@ -23,81 +23,13 @@ import tariffs
 from benchmarks import plants_peers
 from benchmarks.measure import timed
 from benchmarks.results import Figure, Ratio, as_data, conclude, show
+from benchmarks.workloads import RULES
 
 YEAR = 2028
 FIRST, END = date(YEAR, 1, 1), date(YEAR + 1, 1, 1)
 KEYS = ("COD", "NH3N", "TN", "TP")
 LIMITS = {"COD": 500, "NH3N": 50, "TN": 150, "TP": 5}  # in tenths of mg/L
 Ints = npt.NDArray[np.int64]
-
-CONTRACT = b"""\
-language: 1
-title: {en: illustrative operator contract}
-status: illustrative
-source: {document: made for a benchmark}
-currency: CNY
-direction: payable
-period: month
-dimensions: {pollutant: {COD: {en: COD}, NH3N: {en: ammonia}, TN: {en: total nitrogen}, TP: {en: total phosphorus}}}
-stage:
-  grain: day
-  inputs:
-    flow: {unit: m3, step: 1, min: 0, max: 400000, collect: sum}
-    inflow: {unit: mg/L, step: 0.1, min: 0, max: 2000, by: pollutant, collect: mean, mode: half_up, missing: {fill: previous, at_most: 31}}
-    outflow: {unit: mg/L, step: 0.1, min: 0, max: 2000, by: pollutant, collect: mean, mode: half_up, missing: {fill: period_mean, at_most: 31}}
-  charges:
-    paid: {unit: m3, formula: "floor(min(flow, cap * design), 1)"}
-    removed: {by: pollutant, unit: kg, formula: "flow * max(0, inflow[pollutant] - outflow[pollutant])"}
-    over: {unit: m3, when: "any(each(pollutant, outflow[pollutant] > limit[pollutant]))", formula: flow}
-inputs:
-  design: {unit: m3, step: 1, min: 1, max: 200000}
-  volume: {unit: m3, step: 1, min: 0, max: 20000000, collect: sum, of: stage.paid}
-  kg: {unit: kg, step: 0.0001, min: 0, max: 100000000, by: pollutant, collect: sum, of: stage.removed}
-  strength: {unit: mg/L, step: 0.1, min: 0, max: 2000, collect: weighted_mean, mode: half_up, weight: stage.flow, of: stage.inflow, by: pollutant}
-  bad_days: {unit: day, step: 1, min: 0, max: 31, collect: count, of: stage.over, empty: 0}
-values:
-  cap: {value: 1.3}
-  limit: {by: pollutant, unit: mg/L, table: {COD: 50, NH3N: 5, TN: 15, TP: 0.5}}
-  price: {value: 1.05, unit: CNY/m3}
-  adder: {value: 0.12, unit: CNY/m3}
-  strong: {value: 300, unit: mg/L}
-  per_kg: {by: pollutant, unit: CNY/kg, table: {COD: 0.5, NH3N: 4, TN: 6, TP: 20}}
-  one_day: {value: 1, unit: day}
-  share: {value: 0.5, unit: "%"}
-  vat: {value: 6, unit: "%"}
-charges:
-  base: {formula: "round(volume * price, 0.01)"}
-  strength_adder: {when: 'strength["COD"] > strong', formula: "round(volume * adder, 0.01)"}
-  removal: {by: pollutant, formula: "round(kg[pollutant] * per_kg[pollutant], 0.01)"}
-  per_day: {kind: working, formula: "round(subtotal * share, 0.01)"}
-  deduction: {formula: "0 - round(bad_days * divide(per_day, one_day, 0.01), 0.01)"}
-  tax: {formula: "round(subtotal * vat, 0.01)"}
-"""
-
-
-SIMPLE = b"""\
-language: 1
-title: {en: illustrative payment by load}
-status: illustrative
-source: {document: made for a benchmark}
-currency: CNY
-direction: payable
-period: month
-stage:
-  grain: day
-  inputs:
-    flow: {unit: m3, step: 1, min: 0, max: 400000, collect: sum}
-    inflow: {unit: mg/L, step: 0.1, min: 0, max: 2000, collect: mean, mode: half_up}
-  charges:
-    load: {unit: kg, formula: flow * inflow}
-inputs:
-  kg: {unit: kg, step: 0.0001, min: 0, max: 100000000, collect: sum, of: stage.load}
-values:
-  edges: {list: [200000, 600000], unit: kg}
-  rates: {list: [0.85, 0.72, 0.61], unit: CNY/kg}
-charges:
-  fee: {formula: "round(blocks(kg, edges, rates), 0.01)"}
-"""
 
 
 def days(plants: int, random: np.random.Generator, design: Ints) -> pa.Table:
@@ -184,10 +116,10 @@ def contracts(full: int, simple: int, seed: int) -> dict[str, tuple[tariffs.Tari
     """By name: the version, a row a plant-month, a row a day."""
     random = np.random.default_rng(seed)
     design = random.integers(1_000, 150_000, full)
-    read = partial(tariffs.parse, effective=FIRST)
+    read = partial(tariffs.load, on=FIRST, rules=RULES)
     return {
-        "full": (read(CONTRACT, tariff="xx/operator"), months(full, design), days(full, random, design)),
-        "simple": (read(SIMPLE, tariff="xx/load"), months(simple, np.ones(simple, np.int64)).drop_columns("design"), simple_days(simple, random)),
+        "full": (read("xx/benchmark/operator"), months(full, design), days(full, random, design)),
+        "simple": (read("xx/benchmark/load"), months(simple, np.ones(simple, np.int64)).drop_columns("design"), simple_days(simple, random)),
     }
 
 

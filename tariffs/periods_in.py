@@ -17,6 +17,7 @@ from tariffs.model import Version
 from tariffs.scaled import Ints, Mask, Number
 
 COLUMNS = ("period_start", "period_end")
+_DAYS = 31  # the most days that lie before another in its month, and all bits below the month
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,21 @@ def read_span(version: Version, given: Mapping[str, Piece]) -> Span:
     """A period a row; the end is the day after the last."""
     (start, no_start), (end, no_end) = (days_in(given[name], name) for name in COLUMNS)
     absent, months = no_start | no_end, _whole_months(start, end)
-    wrong = (end <= start) | (start < version.effective.toordinal()) | (end > (version.end or date.max).toordinal())
+    wrong = months != version.period_months if version.period_months else end <= start
     if version.period == "day":
         wrong |= end - start != 1
-    elif version.period_months:
-        wrong |= months != version.period_months
+    low, high = version.effective.toordinal(), (version.end or date.max).toordinal()
+    if len(start) and (int(start.min()) < low or int(end.max()) > high):
+        wrong |= (start < low) | (end > high)
     bad = wrong & ~absent
     null = {"period_days": absent, "period_months": absent | (months < 0)}
-    built_ins: dict[str, Number] = {"period_days": np.where(bad | absent, 1, end - start), "period_months": np.where(bad | null["period_months"], 1, months)}
+    built_ins: dict[str, Number] = {"period_days": _or_1(bad | absent, end - start), "period_months": _or_1(bad | null["period_months"], months)}
     return Span(built_ins, bad if bad.any() else None, {name: mask for name, mask in null.items() if mask.any()}, lambda row: _period_at(given, row))
+
+
+def _or_1(unusable: Mask, values: Ints) -> Ints:
+    found: Ints = np.where(unusable, 1, values) if unusable.any() else values
+    return found
 
 
 def _period_at(given: Mapping[str, Piece], row: int) -> Period | None:
@@ -81,22 +88,25 @@ def days_in(piece: Piece, name: str) -> tuple[Ints, Mask]:
 
 def _whole_months(start: Ints, end: Ints) -> Ints:
     """Months of each half-open period; -1 where it does not start and end on one day of the month."""
-    (first_month, first), (last_month, last) = _calendar(start, end)
-    return np.where(first == last, last_month - first_month, -1)
+    first, last = _calendar(start, end)
+    between = last - first
+    return np.where(between & _DAYS, -1, between >> _DAYS.bit_length())
 
 
-def _calendar(*columns: Ints) -> list[tuple[Ints, Ints]]:
-    """Month and day of the month of each day: looked up where days are more than the calendar they lie in."""
+def _calendar(*columns: Ints) -> list[Ints]:
+    """Month and day of the month of each day, as one number: looked up where days are more than the calendar they lie in."""
     if not len(columns[0]):
-        return [(column, column) for column in columns]
+        return list(columns)
     low, high = min(int(column.min()) for column in columns), max(int(column.max()) for column in columns)
     if high - low >= len(columns[0]):
         return [_month_and_day(column) for column in columns]
-    months, days = _month_and_day(np.arange(low, high + 1))
-    return [(months[column - low], days[column - low]) for column in columns]
+    known = _month_and_day(np.arange(low, high + 1))
+    return [known[column - low] for column in columns]
 
 
-def _month_and_day(ordinal: Ints) -> tuple[Ints, Ints]:
+def _month_and_day(ordinal: Ints) -> Ints:
+    """The months since 1970 times 32, and the days before in the month; so two days of one number in their months differ by whole 32s."""
     day = (ordinal - date(1970, 1, 1).toordinal()).astype("datetime64[D]")
     month = day.astype("datetime64[M]")
-    return month.astype(np.int64), (day - month.astype("datetime64[D]")).astype(np.int64)
+    found: Ints = (month.astype(np.int64) << _DAYS.bit_length()) + (day - month.astype("datetime64[D]")).astype(np.int64)
+    return found

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from tariffs import binding, columns, compiled, intake, periods_in, stages
+from tariffs import binding, columns, compiled, intake, periods_in, stage_rows, stages
 from tariffs.columns import Amounts, Frame
 from tariffs.compiled import CHUNK
 from tariffs.errors import FactsError, Problem, TariffError, fail
@@ -46,7 +46,8 @@ from tariffs.scaled import (
 )
 
 PART = 2**17  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
-STAGED = 2**12  # rows of a frame whose stage may have thirty times as many
+STAGED = 2**12  # rows of a frame whose stage may have thirty times as many, which NumPy looks at thirty times
+RUN = 2**14  # the same where the stage is compiled: its rows pass once, and what is left is little to call NumPy for
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
 Engine = Literal["auto", "numpy", "fused"]
 COMPILES = 2**21  # rows of one version from which compiling it was seen to pay
@@ -100,7 +101,7 @@ def rate(
 
     ``frame``: a pandas DataFrame, an Arrow Table or RecordBatch, or a mapping of names to lists. The period is one for
     all rows, or given by row in date columns ``period_start`` and ``period_end``. Columns the version does not name are
-    passed over. ``stage``: where the version has one, its rows, as ``stages`` describes; both frames then
+    passed over. ``stage``: where the version has one, its rows, as ``stage_rows`` describes; both frames then
     have ``account``. With ``errors="return"``: a pair of the result, null in rows that cannot be rated, and a frame of row
     (from 0), input, code and reason. ``threads``: how many work on the chunks, None for what pays; ``engine``: ``numpy``,
     ``fused`` (compiled code for rows with nothing wrong, NumPy for the rest) or ``auto``, whichever pays; the results are the
@@ -117,13 +118,13 @@ def rate(
     problems = period_problems(version, Needs(frozenset(), frozenset(), frozenset()), period)
     if problems:
         raise FactsError(problems)
-    rows = _open_stage(program, opened, stage, period, by_row, engine)
+    rows = _open_stage(program, opened, stage, period, by_row, engine, threads)
     outputs = _outputs(program, opened.rows, workings, narrow)
     fast = None if engine == "numpy" else _fast(program, opened, None if by_row else period, by_row, outputs, engine)
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
     slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs, deque[Room]())
-    parts = _chunks(opened.rows, PART if rows is None else STAGED) if fast is None else list(binding.stretches(fast))
+    parts = _chunks(opened.rows, PART if rows is None else _staged(rows, opened.rows)) if fast is None else list(binding.stretches(fast))
     for done in _in_order(partial(_rate_part, fast, slow), parts, _threads(threads, opened.rows, len(parts), rows)):
         lacking |= done.lacking
         if done.chunk is not None and done.bad is not None and not lacking:
@@ -224,7 +225,7 @@ def _account(program: Program) -> tuple[str, ...]:
     return () if program.stage is None else ("account",)
 
 
-def _open_stage(program: Program, frame: Frame, given: Any, period: Period | None, by_row: bool, engine: Engine) -> stages.Rows | None:
+def _open_stage(program: Program, frame: Frame, given: Any, period: Period | None, by_row: bool, engine: Engine, threads: int | None) -> stage_rows.Rows | None:
     """The rows of the stage by the row of ``frame`` they belong to. FactsError where facts that are collected are given."""
     planned = program.stage
     if planned is None:
@@ -239,7 +240,7 @@ def _open_stage(program: Program, frame: Frame, given: Any, period: Period | Non
         start, end = (periods_in.days_in(columns.cut(frame.columns[name], 0, frame.rows), name)[0] for name in periods_in.COLUMNS)
     else:
         start, end = (None, None) if period is None else (np.full(frame.rows, day.toordinal(), np.int64) for day in period)
-    rows = stages.open_rows(planned, frame, start, end, given)
+    rows = stage_rows.open_rows(planned.stage, frame, start, end, given, threads or processors())
     if engine == "numpy" or (engine == "auto" and not (_pays(program.version, rows.frame.rows) and compiled.available())):
         return rows
     code = stages.compiled_for(planned, rows)
@@ -248,7 +249,12 @@ def _open_stage(program: Program, frame: Frame, given: Any, period: Period | Non
     return replace(rows, code=code)
 
 
-def _threads(wanted: int | None, rows: int, parts: int, staged: stages.Rows | None) -> int:
+def _staged(rows: stage_rows.Rows, owners: int) -> int:
+    """How many rows of the frame are taken at once: many parts for few threads, so that none waits long for another."""
+    return STAGED if rows.code is None else min(RUN, max(STAGED, owners // 64 * 8))
+
+
+def _threads(wanted: int | None, rows: int, parts: int, staged: stage_rows.Rows | None) -> int:
     """As many as asked for; else one a processor where there are rows enough."""
     if wanted is None and staged is not None:
         return min(processors(), parts) if staged.frame.rows >= PAYS // 4 else 1
@@ -284,7 +290,7 @@ def _in_order(work: Callable[[_Part], list[_Done]], parts: Sequence[_Part], thre
 def _rate_rows(
     program: Program,
     frame: Frame,
-    rows: stages.Rows | None,
+    rows: stage_rows.Rows | None,
     period: Period | None,
     by_row: bool,
     outputs: Sequence[Amounts],
@@ -322,7 +328,7 @@ def _lacking(version: Version, lacking: set[str], frame: Frame, period: Period |
     return [*problems, *(_absent(version, name, frame.names) for name in sorted(lacking - BUILT_INS))]
 
 
-def _derive(program: Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:
+def _derive(program: Program, chunk: _Chunk, rows: stage_rows.Rows) -> _Chunk:
     """The chunk with the facts that are collected from the stage."""
     assert program.stage is not None, "only a stage has rows"
     index, combinations = _combinations(program.version, chunk.read, chunk.stop - chunk.start)
@@ -330,8 +336,8 @@ def _derive(program: Program, chunk: _Chunk, rows: stages.Rows) -> _Chunk:
     bad = np.zeros(chunk.stop - chunk.start, np.bool_) if chunk.bad is None else chunk.bad
 
     def wanted(name: str) -> Mask:
-        found: Mask = np.array([name in n.derived | n.rows for n in needs], np.bool_)[index]
-        return found
+        found = np.array([name in n.derived | n.rows for n in needs], np.bool_)
+        return np.full(len(index), found[0]) if len(needs) == 1 else found[index]
 
     found = stages.derive(program.stage, rows, chunk.start, chunk.stop, chunk.read, wanted, bad)
     return _Chunk(chunk.start, chunk.stop, chunk.given, {**chunk.read, **found.read}, chunk.span, found.bad if found.bad.any() else None, found.tell)
@@ -374,6 +380,8 @@ def _missing(version: Version, chunk: _Chunk) -> dict[str, Mask]:
 def _combinations(version: Version, read: Mapping[str, Column], rows: int) -> tuple[Any, list[dict[str, str]]]:
     """The distinct combinations of choices given in some rows, and each row's place among them."""
     index, size = np.zeros(rows, np.int64), 1
+    if not version.choices:
+        return index, [{}]
     members = {name: [*choice.members, None] for name, choice in version.choices.items()}
     for name, names in members.items():
         column = read[name]
@@ -501,7 +509,7 @@ def _nowhere(applied: Mapping[str, Answer], bad: Mask | None, rows: int) -> Mask
 # --- refusing -----------------------------------------------------------------------------------------------------
 
 
-def _reasons(program: Program, rows: stages.Rows | None, chunk: _Chunk, row: int, found: Sequence[_Found]) -> list[Problem]:
+def _reasons(program: Program, rows: stage_rows.Rows | None, chunk: _Chunk, row: int, found: Sequence[_Found]) -> list[Problem]:
     """Why a row is refused, in the words of the one-at-a-time reader."""
     version = program.version
     reasons = [Problem("nothing-applies") if require is None else refused(version, require) for require, mask in found if mask[row]]
@@ -509,7 +517,7 @@ def _reasons(program: Program, rows: stages.Rows | None, chunk: _Chunk, row: int
         return reasons
     given = {name: intake.value_at(chunk.given[name], row) for name in chunk.read if name in chunk.given}
     if program.stage is not None and rows is not None:
-        given["stage"] = stages.rows_of(program.stage, rows, chunk.start + row)
+        given["stage"] = stage_rows.rows_of(program.stage.stage, rows, chunk.start + row)
     try:
         read_facts(version, given, chunk.span.period_at(row))
     except FactsError as error:

@@ -135,7 +135,7 @@ FAULTS = [
     Fault("fills.py", "over = with_gaps[gaps > rule.at_most]", "over = with_gaps[gaps > rule.at_most + 1]"),
     Fault("stages.py", "np.broadcast_to(np.logical_and(applies, stage.alive), rows)", "np.broadcast_to(stage.alive, rows)"),
     Fault("stages.py", "values[split.starts + split.sizes - 1]", "values[split.starts]"),
-    Fault("stages.py", "wrong |= (part.sizes > 0) & (part.sizes != need)", "wrong |= part.sizes > need"),
+    Fault("stage_rows.py", "wrong |= (part.sizes > 0) & (part.sizes != need)", "wrong |= part.sizes > need"),
     Fault("groups.py", "sign = np.where(weights < 0, -1, 1)", "sign = 1"),
     Fault("groups.py", 'order = np.argsort(-values, kind="stable")', 'order = np.argsort(values, kind="stable")'),
 ]

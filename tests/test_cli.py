@@ -190,6 +190,12 @@ def test_check_runs_the_golden_cases_of_every_packaged_version() -> None:
     assert re.search(r"cn/beijing/kitchen-waste +2022-09-30 +\d+ cases +ok", done.stdout)
 
 
+def test_the_rules_of_the_benchmarks_are_checked_like_any_other() -> None:
+    done = tariffs("check", "benchmarks/rules")
+    assert done.returncode == 0, done.stderr
+    assert set(re.findall(r"xx/benchmark/(\S+) .* ok", done.stdout)) == {"blocks-by-month", "load", "operator", "three-blocks"}
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A rule root with one version, without cases."""
