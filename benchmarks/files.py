@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def _warm(name: str, data: Data, source: Path, scaled: Path, place: Path, repeat
     """Each way's median in this process, where everything is imported and compiled."""
     version, target = data.work.version, {group: place / f"{name}-{group.replace(' ', '-')}.parquet" for group in SAID}
     ways: dict[str, Run] = {
-        "floor": partial(floor, data, source, target["floor"], _amounts(data, source)),
+        "floor": partial(floor, data, source, target["floor"], _amounts(data, source, target["floor"])),
         **{engine: partial(frames.rate_file, version, source, target[engine], period=None, engine=engine) for engine in ("fused", "numpy")},
         **{group: partial(WAYS[f"{name} {group}"], str(_source(group, source, scaled)), str(target[group])) for group in SAID if f"{name} {group}" in WAYS},
     }
@@ -112,23 +112,26 @@ def _source(group: str, source: Path, scaled: Path) -> Path:
     return scaled if group == "polars int" else source
 
 
-def _amounts(data: Data, source: Path) -> list[pa.Table]:
-    """What the floor writes: every batch's amounts, rated beforehand."""
+def _amounts(data: Data, source: Path, target: Path) -> dict[int, pa.Table]:
+    """What the floor writes: every batch's amounts, rated beforehand, by the rows before it."""
     version = data.work.version
-    return [version.rate(rows.table, narrow=True) for rows in files_in.opened(source, choices=version.model.choices).batches]
+    return {rows.before: version.rate(rows.table, narrow=True) for rows in frames.open_source(version, source, target).batches}
 
 
-def floor(data: Data, source: Path, target: Path, amounts: Sequence[pa.Table]) -> None:
-    """The same columns read and written by the same threads, nothing computed."""
-    opened = files_in.opened(source, choices=data.work.version.model.choices)
-    absent = {name for batch in amounts for name in batch.column_names if batch.column(name).null_count}
-    fields = [pa.field(field.name, pa.decimal128(18, field.type.scale), field.name in absent) for field in amounts[0].schema]
+def floor(data: Data, source: Path, target: Path, amounts: Mapping[int, pa.Table]) -> None:
+    """The same columns read, copied and written by the same threads, nothing computed."""
+    opened = frames.open_source(data.work.version, source, target)
+    columns = amounts[0].schema
+    absent = {name for batch in amounts.values() for name in batch.column_names if batch.column(name).null_count}
+    digits = {32: 9, 64: 18}
+    fields = [pa.field(field.name, pa.decimal128(digits[field.type.bit_width], field.type.scale), field.name in absent) for field in columns]
     schema = pa.schema([*opened.schema, *fields])
 
     def work(rows: files_in.Rows) -> files_out.Encoded:
-        given, found = rows.table, amounts[rows.before // files_in.BATCH]
+        copied = {name for group in rows.copied for name in group.chunks}
+        given, found = rows.table.select([name for name in opened.schema.names if name not in copied]), amounts[rows.before]
         whole = pa.table([*given.columns, *found.columns], names=[*given.column_names, *found.column_names])
-        return files_out.encoded(whole, schema, target)
+        return files_out.encoded(whole, schema, target, rows.copied)
 
     sink = files_out.Sink(target)
     for piece in frames.in_order(work, opened.batches, processors()):

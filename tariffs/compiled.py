@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 from tariffs.fused import Bit, Num, Row, TooWideError, add, bit, both, charges, const, either, exact_quotient, multiply, negated, put, rescale, spoil
@@ -69,9 +70,38 @@ def available() -> bool:
     return find_spec("llvmlite") is not None
 
 
+@dataclass(slots=True)
+class _Slot:
+    """A machine, or none, once it is ``done``; ``lock`` is held by the thread that compiles it."""
+
+    lock: Lock = field(default_factory=Lock)
+    done: bool = False
+    machine: Machine | None = None
+
+
+_looking = Lock()
+
+
+def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...], *, wait: bool = True) -> Machine | None:
+    """Compiled once, by one thread. None where a number passes 64 bits even for small inputs, or another thread compiles it and one will not ``wait``."""
+    with _looking:  # else two threads that come at once would have a slot each
+        slot = _slot(version, shapes, outputs)
+    if not slot.done and slot.lock.acquire(blocking=wait):
+        try:
+            if not slot.done:
+                slot.machine = _machine(version, shapes, outputs)
+                slot.done = True
+        finally:
+            slot.lock.release()
+    return slot.machine
+
+
 @lru_cache(maxsize=256)
-def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...]) -> Machine | None:
-    """Compiled once. None where a number passes 64 bits even for small inputs."""
+def _slot(_version: Version, _shapes: tuple[Shape, ...], _outputs: tuple[Output, ...]) -> _Slot:
+    return _Slot()
+
+
+def _machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...]) -> Machine | None:
     written = write(version, shapes, outputs)
     if written is None:
         return None

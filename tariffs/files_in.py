@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tariffs import copies
+from tariffs.copies import Copied
 from tariffs.errors import Problem, TariffError, fail
 
 if TYPE_CHECKING:
@@ -36,11 +39,16 @@ class Ragged:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A batch; ``before`` rows of the file stand before it. The ``ragged`` ones among its own are counted, but are not in ``table``."""
+    """A batch; ``before`` rows of the file stand before it. The ``ragged`` ones among its own are counted, but are not in ``table``.
+
+    Where it is whole row groups that can be copied, ``copied`` are those, and ``table`` lacks columns that nobody reads; ``whole`` reads all.
+    """
 
     table: pa.Table
     before: int
     ragged: tuple[Ragged, ...] = ()
+    copied: tuple[Copied, ...] = ()
+    whole: Callable[[], pa.Table] | None = None
 
     @property
     def count(self) -> int:
@@ -65,14 +73,23 @@ class Source:
     batches: Iterator[Rows]
 
 
-def opened(path: Path, *, encoding: str = "utf-8", columns: Collection[str] | None = None, choices: Collection[str] = ()) -> Source:
+def opened(
+    path: Path,
+    *,
+    encoding: str = "utf-8",
+    columns: Collection[str] | None = None,
+    choices: Collection[str] = (),
+    facts: Collection[str] | None = None,
+) -> Source:
     """The rows of a file, those of its ``columns`` (None: all) that it has; ``choices`` come as codes where the file has them so.
 
-    TariffError where it cannot be read, at once or when the batch is asked for.
+    ``facts``: the columns that are read. The others are only copied where the file lies so that they can be. Decimals of a
+    Parquet file come as narrow as they are stored then. None: all are read, as the file's schema has them. TariffError
+    where it cannot be read, at once or when the batch is asked for.
     """
     if kind(path) == ".csv":
         return _open_csv(path, encoding, columns)
-    return _open_parquet(path, columns, choices)
+    return _open_parquet(path, columns, choices, facts)
 
 
 def read_table(path: Path, *, encoding: str = "utf-8") -> pa.Table:
@@ -200,34 +217,104 @@ def _sliced(rows: Rows) -> Iterator[Rows]:
 # --- Parquet ------------------------------------------------------------------------------------------------------
 
 
-def _open_parquet(path: Path, columns: Collection[str] | None, choices: Collection[str]) -> Source:
+@dataclass(frozen=True, slots=True)
+class _Parquet:
+    """An opened Parquet file. ``end``: a footer to be read in place of its own; ``decimals``: the digits and places of its whole numbers that are decimals."""
+
+    file: Any
+    schema: pa.Schema
+    words: list[str]
+    end: bytes | None = None
+    decimals: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+
+def _open_parquet(path: Path, columns: Collection[str] | None, choices: Collection[str], facts: Collection[str] | None) -> Source:
     import pyarrow as pa
     import pyarrow.parquet as reading
     from pyarrow import types
 
     try:
-        schema = reading.read_schema(path)
+        file: Any = pa.OSFile(str(path), "rb")
+        found = reading.ParquetFile(file, pre_buffer=False)
+        schema = found.schema_arrow
+        given = None if facts is None or not copies.is_ordinary(found) else copies.opened(file.read_at, file.size())
     except (OSError, pa.ArrowException) as error:
         raise unread(path, error) from None
     dropped = [field.name for field in schema if columns is not None and field.name not in columns]
     schema = pa.schema([field for field in schema if field.name not in dropped]) if dropped else schema
     words = [f.name for f in schema if f.name in choices and (types.is_string(f.type) or types.is_large_string(f.type))]
-    return Source(schema, _parquet_batches(path, schema, words))
+    if given is None or facts is None:
+        return Source(schema, _parquet_batches(path, _Parquet(file, schema, words), None))
+    opened_ = _Parquet(file, schema, words, *copies.whole_numbers(given))
+    groups = copies.groups(given, found.schema, schema)
+    if not groups or not groups[0].chunks:
+        return Source(schema, _parquet_batches(path, opened_, None))
+    read = [name for name in schema.names if name in facts or name not in groups[0].chunks]
+    return Source(schema, _group_batches(path, opened_, groups, read or schema.names[:1]))
 
 
-def _parquet_batches(path: Path, schema: pa.Schema, words: list[str]) -> Iterator[Rows]:
-    """A batch never crosses into memory before it is asked for."""
+def _reader(given: _Parquet) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as reading
 
-    before = 0
+    metadata = None if given.end is None else reading.read_metadata(pa.BufferReader(given.end))
+    return reading.ParquetFile(given.file, metadata=metadata, pre_buffer=False, read_dictionary=given.words)
+
+
+def _parquet_batches(path: Path, given: _Parquet, groups: Sequence[int] | None) -> Iterator[Rows]:
+    """A batch never crosses into memory before it is asked for."""
+    import pyarrow as pa
+
+    before, schema = 0, given.schema
     try:
-        with reading.ParquetFile(path, pre_buffer=False, read_dictionary=words) as file:
-            wanted = None if len(schema) == len(file.schema_arrow) else schema.names
-            for batch in file.iter_batches(BATCH, columns=wanted, use_threads=False):
-                yield Rows(pa.Table.from_batches([batch]), before)
-                before += batch.num_rows
+        file = _reader(given)
+        wanted = None if len(schema) == len(file.schema_arrow) else schema.names
+        for batch in file.iter_batches(BATCH, row_groups=groups, columns=wanted, use_threads=False):
+            yield Rows(copies.as_decimals(pa.Table.from_batches([batch]), given.decimals), before)
+            before += batch.num_rows
     except (OSError, pa.ArrowException) as error:
         raise unread(path, error) from None
     if not before:
         yield Rows(schema.empty_table(), 0)
+
+
+def _group_batches(path: Path, given: _Parquet, groups: Sequence[Copied], read: Sequence[str]) -> Iterator[Rows]:
+    """Whole row groups, as many as make a batch."""
+    import pyarrow as pa
+
+    before = 0
+    try:
+        file = _reader(given)
+        places = [at for at in range(file.num_row_groups) if file.metadata.row_group(at).num_rows]
+        for first, last in _together([group.rows for group in groups]):
+            copied, among = tuple(groups[first:last]), places[first:last]
+            table = _group_table(path, given, file, among, read)
+            yield Rows(table, before, (), copied, partial(_group_table, path, given, None, among, given.schema.names))
+            before += table.num_rows
+    except (OSError, pa.ArrowException) as error:
+        raise unread(path, error) from None
+
+
+def _together(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    first = rows = 0
+    for at, size in enumerate(sizes):
+        if rows and rows + size > BATCH:
+            yield first, at
+            first, rows = at, 0
+        rows += size
+    yield first, len(sizes)
+
+
+def _group_table(path: Path, given: _Parquet, file: Any, among: Sequence[int], columns: Sequence[str]) -> pa.Table:
+    """TariffError where there are fewer rows than the file says, or more."""
+    import pyarrow as pa
+
+    try:
+        reader = _reader(given) if file is None else file
+        count = sum(reader.metadata.row_group(at).num_rows for at in among)
+        table = pa.Table.from_batches(list(reader.iter_batches(count, row_groups=among, columns=columns, use_threads=False)))
+    except (OSError, pa.ArrowException) as error:
+        raise unread(path, error) from None
+    if table.num_rows != count:
+        raise unread(path, ValueError(f"{table.num_rows} != {count}"))
+    return copies.as_decimals(table, given.decimals)

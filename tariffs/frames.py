@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import csv
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from tariffs import files_in, files_out
+from tariffs import files_in, files_out, pages
 from tariffs.api import Period, TariffVersion
+from tariffs.copies import Copied
 from tariffs.errors import FactsError, Problem, TariffError, fail
-from tariffs.files_in import Rows, read_table
+from tariffs.files_in import Rows, Source, read_table
 from tariffs.files_out import Encoded, Sink
 from tariffs.lines import AMOUNT, CHARGE, as_long, common
 from tariffs.money import EXACT
+from tariffs.pages import Numbers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,8 +114,7 @@ def rate_file(
     taken = next((path for path in (target, bad_target) if _same_file(path, source)), None)
     if taken is not None:
         raise fail(TariffError, "file-same", path=taken)
-    wanted = None if keep is None else {*keep, *_facts(version)}
-    opened = files_in.opened(source, encoding=encoding, columns=wanted, choices=version.model.choices)
+    opened = open_source(version, source, target, shape=shape, keep=keep, encoding=encoding)
     kept = _kept(opened.schema, keep, source)
     job = _Job(version, period, errors, workings, locale, engine, shape, opened.schema, kept, digits(version.model, workings=workings), target, bad_target)
     good, bad = Sink(target), Sink(bad_target)
@@ -129,6 +131,16 @@ def rate_file(
     return done
 
 
+def open_source(
+    version: TariffVersion, source: Path, target: Path, *, shape: Shape = "wide", keep: Sequence[str] | None = None, encoding: str = "utf-8"
+) -> Source:
+    """The rows of ``source`` as rating reads them into ``target``: where its columns can be copied, only the facts are read."""
+    facts = _facts(version)
+    wanted = None if keep is None else {*keep, *facts}
+    to_copy = shape == "wide" and not files_out.is_csv(target)
+    return files_in.opened(source, encoding=encoding, columns=wanted, choices=version.model.choices, facts=facts if to_copy else None)
+
+
 def _same_file(path: Path, source: Path) -> bool:
     return path.resolve() == source.resolve() or (path.exists() and source.exists() and path.samefile(source))
 
@@ -136,7 +148,7 @@ def _same_file(path: Path, source: Path) -> bool:
 def _facts(version: TariffVersion) -> set[str]:
     """Every column rating may ask for."""
     model = version.model
-    return {*model.choices, *(item.full_name for item in model.inputs), "period_start", "period_end", "account"}
+    return {*model.choices, *(item.full_name for item in model.inputs), "period_start", "period_end", *(("account",) if model.stage else ())}
 
 
 def _kept(given: pa.Schema, keep: Sequence[str] | None, source: Path) -> Sequence[str]:
@@ -208,17 +220,51 @@ def _rate_rows(job: _Job, rows: Rows) -> _Done:
         told: list[dict[str, Any]] = problems.to_pylist()
         for problem in told:
             refusals.setdefault(problem["row"], []).append(problem["reason"])
-    whole, schema = _result(job, given, amounts, refusals)
+    if rows.whole is not None and refusals:
+        rows = replace(rows, table=rows.whole(), copied=(), whole=None)
+    kept, amounts = _good(rows.table, amounts, refusals)
+    whole, schema = _result(job, kept, amounts, {name for group in rows.copied for name in group.chunks})
+    known = [] if job.shape == "long" or files_out.is_csv(job.target) else _known(amounts, schema, rows.copied or files_out.whole(amounts))
     bad, bad_schema = _apart(job, rows, refusals)
     return _Done(
         rows.count,
-        {name: _sum(amounts.column(name), job.digits[name]) for name in amounts.column_names},
-        files_out.encoded(whole, schema, job.target),
+        {name: _total(amounts.column(name), job.digits[name], [group[name] for group in known if name in group]) for name in amounts.column_names},
+        files_out.encoded(whole, schema, job.target, rows.copied, known),
         schema,
         None if bad is None or bad_schema is None else files_out.encoded(bad, bad_schema, job.bad_target),
         bad_schema,
         refused=len(refusals) + len(rows.ragged),
     )
+
+
+def _good(given: pa.Table, amounts: pa.Table, refusals: Mapping[int, object]) -> tuple[pa.Table, pa.Table]:
+    """The rows that were rated."""
+    import numpy as np
+    import pyarrow as pa
+
+    if not refusals:
+        return given, amounts
+    good = np.ones(given.num_rows, np.bool_)
+    good[list(refusals)] = False
+    mask: Any = pa.array(good)
+    return given.filter(mask), amounts.filter(mask)
+
+
+def _known(amounts: pa.Table, schema: pa.Schema, groups: Sequence[Copied]) -> list[Mapping[str, Numbers]]:
+    """The amounts of every row group as the whole numbers they are written as."""
+    starts = accumulate((group.rows for group in groups), initial=0)
+    return [files_out.numbers(amounts, schema, start, group.rows) for start, group in zip(starts, groups, strict=False)]
+
+
+def _total(column: Any, digits: int, known: Sequence[Numbers]) -> Decimal:
+    """Exact however wide: Arrow's own sums wrap past 38 digits, and those of machine integers past 64 bits, without a word."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if known and 10**digits * len(column) < 2**63:
+        return EXACT.scaleb(Decimal(sum(map(pages.total, known))), -column.type.scale)
+    wide: Any = pc.sum(column.cast(pa.decimal256(76, column.type.scale)))
+    return wide.as_py() or Decimal(0)
 
 
 def _ragged(one: files_in.Ragged) -> Problem:
@@ -242,39 +288,21 @@ def _numbers(rows: Rows) -> Sequence[int]:
     return [row for row in range(rows.before + 1, rows.before + rows.count + 1) if row not in among]
 
 
-def _sum(column: Any, digits: int) -> Decimal:
-    """Exact however wide: Arrow's own sums wrap past 38 digits, and those of machine integers past 64 bits, without a word."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = column.type
-    if kind.bit_width <= 64 and 10**digits * len(column) < 2**63:
-        word: Any = pa.int32() if kind.bit_width == 32 else pa.int64()
-        words: Any = pa.chunked_array([part.view(word) for part in column.chunks], word)
-        whole: Any = pc.sum(words)
-        return EXACT.scaleb(Decimal(whole.as_py() or 0), -kind.scale)
-    summed: Any = pc.sum(column.cast(pa.decimal256(76, kind.scale)))
-    return summed.as_py() or Decimal(0)
-
-
-def _result(job: _Job, given: pa.Table, amounts: pa.Table, refusals: Mapping[int, object]) -> tuple[pa.Table, pa.Schema]:
-    """The rows that were rated as they are written, and as their readers find them."""
-    import numpy as np
+def _result(job: _Job, given: pa.Table, amounts: pa.Table, copied: Collection[str]) -> tuple[pa.Table, pa.Schema]:
+    """Rows as they are written, and as their readers find them; columns that are ``copied`` stand in the schema only."""
     import pyarrow as pa
 
-    kept, schema = (given, job.given) if len(job.keep) == len(job.given) else (given.select(job.keep), pa.schema([job.given.field(name) for name in job.keep]))
-    if refusals:
-        good = np.ones(given.num_rows, np.bool_)
-        good[list(refusals)] = False
-        mask: Any = pa.array(good)
-        kept, amounts = kept.filter(mask), amounts.filter(mask)
+    if len(job.keep) == len(job.given) and not copied:
+        kept, schema = given, job.given
+    else:
+        kept, schema = given.select([name for name in job.keep if name not in copied]), pa.schema([job.given.field(name) for name in job.keep])
     if job.shape == "long":
-        _not_taken((CHARGE, AMOUNT), kept)
+        _not_taken((CHARGE, AMOUNT), schema)
         lines = {charge.full_name for charge in job.version.model.charges if job.workings or charge.kind == "line"}
         chosen = amounts.select([name for name in amounts.column_names if name in lines])
         whole = as_long(kept, chosen, common([field.type for field in chosen.schema]))
         return whole, schema.append(pa.field(CHARGE, pa.string(), nullable=False)).append(_public(whole.schema.field(AMOUNT), always=True))
-    _not_taken(amounts.column_names, kept)
+    _not_taken(amounts.column_names, schema)
     always = {"total", *(charge.full_name for charge in job.version.model.charges if charge.when is None)}
     for name in amounts.column_names:
         kept = kept.append_column(name, amounts.column(name))
@@ -286,11 +314,12 @@ def _public(field: Any, *, always: bool) -> Any:
     """A decimal type that every reader knows, stored alike; a charge that ``always`` applies has no nulls, which is said, and saves writing where they are."""
     import pyarrow as pa
 
-    return pa.field(field.name, pa.decimal128(18, field.type.scale) if field.type.bit_width <= 64 else field.type, nullable=not always)
+    digits = {32: 9, 64: 18}.get(field.type.bit_width, 0)
+    return pa.field(field.name, pa.decimal128(digits, field.type.scale) if digits else field.type, nullable=not always)
 
 
-def _not_taken(names: Iterable[str], kept: pa.Table) -> None:
-    taken = [name for name in names if name in kept.column_names]
+def _not_taken(names: Iterable[str], kept: pa.Schema) -> None:
+    taken = [name for name in names if name in kept.names]
     if taken:
         raise fail(FactsError, "column-taken", names=", ".join(taken))
 

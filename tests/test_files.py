@@ -100,7 +100,7 @@ def test_a_footer_is_read_and_written_byte_for_byte(tmp_path: Path) -> None:
     data = (tmp_path / "a.parquet").read_bytes()
     piece = row_groups.taken_apart(memoryview(data))
     written = bytearray()
-    row_groups._write_struct(written, piece.footer)
+    row_groups.write_struct(written, piece.footer)
     assert data.endswith(bytes(written) + len(written).to_bytes(4, "little") + b"PAR1")
 
 

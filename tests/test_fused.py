@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from decimal import Decimal as D
 from random import Random
@@ -24,6 +25,7 @@ from soak.packs import _facts
 from tariffs import binding, columns, compiled, rate
 from tariffs.fused import DOUBLE
 from tariffs.money import Mode, round_ratio
+from tariffs.program import program_of
 from tests.fused_alone import Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
 from tests.random_versions import PERIODS, random_facts, random_version
 from tests.test_rate import BODY, FRAME, QUOTA, refusal, version
@@ -333,20 +335,46 @@ rule = tariffs.parse({(BODY + QUOTA)!r}.encode(), tariff="xx/trial", effective=d
 frame = pa.table({{"payer": ["other"] * 1000, "weight": ["5"] * 1000}})
 assert rule.rate(frame)["total"][0].as_py() == 1500
 from tariffs import compiled
-assert "llvmlite" not in sys.modules and compiled.machine.cache_info().currsize == 0
+assert "llvmlite" not in sys.modules and compiled._slot.cache_info().currsize == 0
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_threads_that_come_at_once_compile_once_and_auto_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    rule = version(QUOTA + "# two of its own\n")
+    frame = quotas(rate.LARGE, np.zeros(rate.LARGE, bool), ["other", "quota_unit"], (np.arange(rate.LARGE) % 2).astype(np.int8))
+    program = program_of(rule.model)
+    opened = columns.open_frame(frame, frame.column_names)
+    outputs = rate._outputs(program, opened.rows, False, True)
+    with ThreadPoolExecutor(4) as pool:
+        bound = list(pool.map(lambda _: rate._bind(program, opened, None, False, outputs), range(4)))
+    machines = [one.machine for one in bound if one is not None]
+    assert len(machines) == 4
+    assert all(one is machines[0] for one in machines)
+    monkeypatch.setattr(rate, "COMPILES", 0)
+    found = []
+    assert bound[0] is not None
+    key = rule.model, bound[0].shapes, bound[0].outputs
+    slot = compiled._slot(*key)
+    assert slot.machine is machines[0]
+    slot.done, slot.machine = False, None
+    with slot.lock:  # another thread compiles it
+        found.append(rule.rate(frame, narrow=True))
+        assert slot.machine is None
+    found.append(rule.rate(frame, narrow=True))
+    assert compiled.machine(*key) is not machines[0]
+    assert found[0].equals(found[1])
 
 
 def test_auto_compiles_once_rows_enough_were_rated_and_only_for_large_frames(monkeypatch: pytest.MonkeyPatch) -> None:
     rule = version(QUOTA + "# one of its own\n")
     frame = quotas(rate.LARGE, np.zeros(rate.LARGE, bool), ["other", "quota_unit"], (np.arange(rate.LARGE) % 2).astype(np.int8))
     monkeypatch.setattr(rate, "COMPILES", 2 * rate.LARGE)
-    before = compiled.machine.cache_info().misses
+    before = compiled._slot.cache_info().misses
     first = rule.rate(frame)
-    assert compiled.machine.cache_info().misses == before
+    assert compiled._slot.cache_info().misses == before
     assert rule.rate(frame).equals(first)
-    assert compiled.machine.cache_info().misses == before + 1
+    assert compiled._slot.cache_info().misses == before + 1
     rule.rate(frame.slice(0, 1000))
-    assert compiled.machine.cache_info().misses == before + 1
-    assert compiled.machine.cache_info().hits == 0 or rule.rate(frame).equals(first)
+    assert compiled._slot.cache_info().misses == before + 1
+    assert compiled._slot.cache_info().hits == 0 or rule.rate(frame).equals(first)
