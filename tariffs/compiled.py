@@ -243,8 +243,9 @@ done:
 ret void
 }}
 !0 = distinct !{{}}
-!1 = distinct !{{!1, !2}}
+!1 = distinct !{{!1, !2, !3}}
 !2 = !{{!"llvm.loop.parallel_accesses", !0}}
+!3 = !{{!"llvm.loop.interleave.count", i32 2}}
 """
     return "\n".join([*tables, head, *text.block, *text.loops, tail])
 
