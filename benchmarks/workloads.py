@@ -170,7 +170,7 @@ def wrong(found: Sequence[Ints], expected: Sequence[Ints]) -> int:
 
 
 def arrow(given: Data, *, narrow: bool = False) -> pa.Table:
-    """decimal128 (``narrow``: decimal64) columns, and payers as a dictionary."""
+    """decimal128 columns (``narrow``: decimal32 where nine digits suffice, else decimal64), and payers as a dictionary."""
     return pa.table({name: _arrow(given, name, column, narrow=narrow) for name, column in given.columns.items()})
 
 
@@ -179,10 +179,10 @@ def _arrow(given: Data, name: str, column: Ints, *, narrow: bool) -> Any:
         codes: Any = pa.array(column)
         return pa.DictionaryArray.from_arrays(codes, pa.array(PAYERS))
     digits, places = len(str(given.work.largest)), given.work.places[name]
-    words = np.zeros((len(column), 1 if narrow else 2), np.int64)
+    words: Ints = np.zeros((len(column), 1 if narrow else 2), np.int32 if narrow and digits <= 9 else np.int64)
     words[:, 0] = column
     memory: Any = words
-    kind = pa.decimal64(digits, places) if narrow else pa.decimal128(digits, places)
+    kind = pa.decimal128(digits, places) if not narrow else pa.decimal32(digits, places) if digits <= 9 else pa.decimal64(digits, places)
     return pa.Array.from_buffers(kind, len(column), [None, pa.py_buffer(memory)])
 
 

@@ -15,7 +15,27 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
-from tariffs.fused import Bit, Num, Row, TooWideError, add, bit, both, charges, const, either, exact_quotient, multiply, negated, put, rescale, spoil
+from tariffs.fused import (
+    Bit,
+    Num,
+    Row,
+    TooWideError,
+    add,
+    bit,
+    both,
+    charges,
+    const,
+    either,
+    exact_quotient,
+    half,
+    multiply,
+    negated,
+    put,
+    rescale,
+    small,
+    spoil,
+    whole,
+)
 from tariffs.intake import limits, safe
 from tariffs.kernel import Layout
 from tariffs.model import Input, Version
@@ -253,8 +273,9 @@ done:
 ret void
 }}
 !0 = distinct !{{}}
-!1 = distinct !{{!1, !2}}
+!1 = distinct !{{!1, !2, !3}}
 !2 = !{{!"llvm.loop.parallel_accesses", !0}}
+!3 = !{{!"llvm.loop.interleave.count", i32 2}}
 """
     return "\n".join([*tables, head, *text.block, *text.loops, tail])
 
@@ -279,18 +300,25 @@ def _number(text: _Text, row: Row, name: str, shape: Shape, item: Input, digits:
     else:
         value, wrong = _load(row, f"i{shape.bits}", here), False
         if shape.bits < 64:
-            value = put(row, f"{'sext' if shape.signed else 'zext'} i{shape.bits} {value} to i64")
+            own = put(row, f"{'sext' if shape.signed else 'zext'} i{shape.bits} {value} to i32") if shape.bits < 32 else value
+            value = whole(row, own, 0, 0).text if shape.signed or shape.bits < 32 else put(row, f"zext i32 {own} to i64")
     fine = max(shape.scale, item.type.places)
     low, high, step = limits(item.type.low, item.type.high, item.type.grid, shape.scale, fine)
     most = 10 ** max(0, min(18, digits - item.type.places + shape.scale))
     low, high = max(low, -most), min(high, most)
     if low > high:
         raise TooWideError
-    past = put(row, f"icmp ugt i64 {put(row, f'sub i64 {value}, {low}')}, {high - low}")
+    kind, own = ("i32", row.halves[value]) if value in row.halves and small(Num(value, low, high)) else ("i64", value)
+    past = put(row, f"icmp ugt {kind} {put(row, f'sub {kind} {own}, {low}')}, {high - low}")
     scaled = multiply(row, Num(value, low, high), const(10 ** (fine - shape.scale)))
-    off = put(row, f"icmp ne i64 {put(row, f'srem i64 {scaled.text}, {step}')}, 0") if step and 10 ** (fine - shape.scale) % step else False
+    off = _off_step(row, scaled, step) if step and 10 ** (fine - shape.scale) % step else False
     spoil(row, both(row, negated(row, row.nulls.get(shape.name, False)), either(row, wrong, either(row, past, off))))
     return exact_quotient(row, scaled, 10 ** (fine - item.type.places))
+
+
+def _off_step(row: Row, scaled: Num, step: int) -> Bit:
+    kind, own = ("i32", half(row, scaled)) if small(scaled, const(step)) else ("i64", scaled.text)
+    return put(row, f"icmp ne {kind} {put(row, f'srem {kind} {own}, {step}')}, 0")
 
 
 def _built_in(text: _Text, row: Row, name: str, shape: Shape) -> Num:
@@ -381,8 +409,7 @@ def _store(text: _Text, row: Row, name: str, bits: int, value: Num) -> None:
     here, words = _here(text, name, bits // 8), bits // 64
     if bits == 32:
         to = put(row, f"getelementptr i32, ptr {here}, i64 %at")
-        low = value.text if value.low == value.high else put(row, f"trunc i64 {value.text} to i32")
-        row.lines.append(f"store i32 {low}, ptr {to}, !llvm.access.group !0")
+        row.lines.append(f"store i32 {half(row, value)}, ptr {to}, !llvm.access.group !0")
         return
     sign = "0" if value.low >= 0 else put(row, f"ashr i64 {value.text}, 63")
     first = put(row, f"mul i64 %at, {words}")

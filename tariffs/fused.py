@@ -1,8 +1,9 @@
 """One row of a checked version as machine code: every expression written out in LLVM's notation, one place per node.
 
-The third evaluator, for rows with nothing wrong: the same numbers as ``rate`` and ``explain``, in 64 bits throughout. Every number
+The third evaluator, for rows with nothing wrong: the same numbers as ``rate`` and ``explain``, in at most 64 bits. Every number
 carries bounds; where they reach 2**62, ``write_row`` tries again with smaller inputs, and rows beyond those (like all others that
-something is wrong with) set ``%bad``, so that they are left to NumPy. Nothing here runs: ``compiled`` does that.
+something is wrong with) set ``%bad``, so that they are left to NumPy. Where bounds of what goes in and comes out fit 32 bits, so many
+are used, for a vector holds twice as many. Nothing here runs: ``compiled`` does that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import assert_never
 from tariffs import model as m
 from tariffs.kernel import Layout, common_places, natural_places, position
 from tariffs.money import Mode
-from tariffs.scaled import NARROW, least_places, scaled
+from tariffs.scaled import NARROW, SMALL, least_places, scaled
 
 #: A yes or no: known while writing, or the name of an i1.
 Bit = bool | str
@@ -72,6 +73,7 @@ class Row:
     bad: Bit = False
     lines: list[str] = field(default_factory=list)
     seen: dict[str, str] = field(default_factory=dict)
+    halves: dict[str, str] = field(default_factory=dict)  # the i32 that an i64 was made of
     tables: list[str] = field(default_factory=list)
 
 
@@ -113,7 +115,7 @@ def compared(row: Row, sign: str, a: Num, b: Num) -> Bit:
         return sign == "ne" or sign[:2] == ("sl" if less else "sg")
     if a.low == a.high == b.low == b.high:
         return sign in ("sle", "sge", "eq")
-    return put(row, f"icmp {sign} i64 {a.text}, {b.text}")
+    return put(row, f"icmp {sign} i32 {half(row, a)}, {half(row, b)}" if small(a, b) else f"icmp {sign} i64 {a.text}, {b.text}")
 
 
 def need(row: Row, name: str, path: Path) -> None:
@@ -138,13 +140,39 @@ def _bounded(text: str, low: int, high: int) -> Num:
     return const(low) if low == high else Num(text, low, high)
 
 
+def small(*numbers: Num) -> bool:
+    """Whether 32 bits hold each."""
+    return all(number.low >= -SMALL and number.high < SMALL for number in numbers)
+
+
+def half(row: Row, a: Num) -> str:
+    """A number that 32 bits hold as an i32."""
+    if a.low == a.high:
+        return str(a.low)
+    return row.halves.get(a.text) or put(row, f"trunc i64 {a.text} to i32")
+
+
+def whole(row: Row, text: str, low: int, high: int) -> Num:
+    """An i32 as a number like all others; who needs only 32 bits takes it as it is, and then the other is never made."""
+    found = put(row, f"sext i32 {text} to i64")
+    row.halves[found] = text
+    return Num(found, low, high)
+
+
+def _made(row: Row, op: str, a: Num, b: Num, low: int, high: int) -> Num:
+    """In 32 bits where all fit."""
+    if small(a, b, Num("", low, high)):
+        return whole(row, put(row, f"{op} i32 {half(row, a)}, {half(row, b)}"), low, high)
+    return Num(put(row, f"{op} i64 {a.text}, {b.text}"), low, high)
+
+
 def _computed(row: Row, op: str, a: Num, b: Num, ends: Sequence[int]) -> Num:
     low, high = min(ends), max(ends)
     if low == high:
         return const(low)
     if max(-low, high) >= NARROW:
         raise TooWideError
-    return Num(put(row, f"{op} i64 {a.text}, {b.text}"), low, high)
+    return _made(row, op, a, b, low, high)
 
 
 def add(row: Row, a: Num, b: Num) -> Num:
@@ -169,6 +197,8 @@ def select(row: Row, holds: Bit, then: Num, other: Num) -> Num:
     low, high = min(then.low, other.low), max(then.high, other.high)
     if max(-low, high) >= NARROW:
         raise TooWideError
+    if small(then, other):
+        return whole(row, put(row, f"select i1 {holds}, i32 {half(row, then)}, i32 {half(row, other)}"), low, high)
     return Num(put(row, f"select i1 {holds}, i64 {then.text}, i64 {other.text}"), low, high)
 
 
@@ -188,14 +218,15 @@ def rescale(row: Row, a: Num, by: int) -> Num:
 
 
 def exact_quotient(row: Row, a: Num, d: int) -> Num:
-    """``a`` is a multiple of ``d``: a shift, then a product with the inverse of what is odd in ``d``, modulo 2**64."""
+    """``a`` is a multiple of ``d``: a shift, then a product with the inverse of what is odd in ``d``, modulo 2**64 or 2**32."""
     low, high = -(-a.low // d), a.high // d
     if low >= high:
         return const(low)
     twos = (d & -d).bit_length() - 1
     inverse = pow(d >> twos, -1, 2**64)
-    shifted = put(row, f"ashr i64 {a.text}, {twos}")
-    return Num(put(row, f"mul i64 {shifted}, {inverse - 2**64 if inverse >= 2**63 else inverse}"), low, high)
+    if small(a):
+        return whole(row, put(row, f"mul i32 {put(row, f'ashr i32 {half(row, a)}, {twos}')}, {inverse % 2**32}"), low, high)
+    return Num(put(row, f"mul i64 {put(row, f'ashr i64 {a.text}, {twos}')}, {inverse}"), low, high)
 
 
 def within(a: Num, kind: m.Type, places: int) -> Num:
@@ -212,7 +243,8 @@ def rounded(row: Row, n: Num, d: Num, mode: Mode, taken: Bit) -> Num:
     """``n / d`` to a whole number, ``d > 0``: a floor after the mode's bias."""
     one, zero = const(1), const(0)
     if d.low != d.high or d.low <= 0:  # rows that do not come here may hold anything; 1 divides it without a trap
-        wrong = compared(row, "sle", Num(d.text, -NARROW, NARROW), zero)  # its bounds hold for good rows only
+        most = SMALL - 1 if small(d) else NARROW  # its bounds hold for good rows only; what is looked at are the bits that are divided by
+        wrong = compared(row, "sle", Num(d.text, -most, most), zero)
         spoil(row, both(row, taken, wrong))
         d = _bounded(select(row, wrong, one, d).text, max(d.low, 1), max(d.high, 1))
     less, half = subtract(row, d, one), floored(row, d, const(2))
@@ -245,7 +277,7 @@ def rounded(row: Row, n: Num, d: Num, mode: Mode, taken: Bit) -> Num:
 def _masked(row: Row, a: Num, mask: int) -> Num:
     if a.low == a.high:
         return const(a.low & mask)
-    return Num(put(row, f"and i64 {a.text}, {mask}"), 0, mask)
+    return _made(row, "and", a, const(mask), 0, mask)
 
 
 def floored(row: Row, n: Num, d: Num) -> Num:
@@ -257,7 +289,13 @@ def floored(row: Row, n: Num, d: Num) -> Num:
     if max(-n.low, n.high, d.high) >= NARROW:
         raise TooWideError
     if d.low == d.high and d.low & (d.low - 1) == 0:
-        return Num(put(row, f"ashr i64 {n.text}, {d.low.bit_length() - 1}"), low, high)
+        return _made(row, "ashr", n, const(min(d.low.bit_length() - 1, 31 if small(n) else 63)), low, high)
+    if d.low == d.high and small(n, d):
+        below = -(min(n.low, 0) // d.low)  # so many times ``d`` make it a number without a sign
+        if n.high + below * d.low < 2 * SMALL:
+            more = put(row, f"add i32 {half(row, n)}, {below * d.low}") if below else half(row, n)
+            q = put(row, f"udiv i32 {more}, {d.low}")
+            return whole(row, put(row, f"sub i32 {q}, {below}") if below else q, low, high)
     if d.low == d.high and max(-n.low, n.high) < DOUBLE:
         return Num(_floor_by_reciprocal(row, n, d.low), low, high)
     q = put(row, f"sdiv i64 {n.text}, {d.text}")

@@ -26,6 +26,7 @@ from tariffs import binding, columns, compiled, rate
 from tariffs.fused import DOUBLE
 from tariffs.money import Mode, round_ratio
 from tariffs.program import program_of
+from tariffs.scaled import SMALL
 from tests.fused_alone import Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
 from tests.random_versions import PERIODS, random_facts, random_version
 from tests.test_rate import BODY, FRAME, QUOTA, refusal, version
@@ -77,9 +78,12 @@ def test_compiled_code_agrees_with_explain_on_every_published_version() -> None:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("step", ["0.03", "0.07", "0.5", "1", "999.9999", "123456.7891"])
-def test_rounding_by_a_constant_is_exact_up_to_the_last_number_a_double_takes(mode: Mode, step: str) -> None:
+@pytest.mark.parametrize("most", [DOUBLE, SMALL, SMALL // 2, 2 * SMALL], ids=["a double", "32 bits", "31 bits", "33 bits"])
+def test_rounding_by_a_constant_is_exact_up_to_the_last_number_that_is_taken(most: int, mode: Mode, step: str) -> None:
     unit = int(D(step) * 10**4)
-    limit = D((DOUBLE - 2 * unit) // 10**4)  # what is added for rounding still fits
+    if 2 * unit > most - 10**5:
+        pytest.skip("no number is left")
+    limit = D(most - 2 * unit) // 10**4  # what is added for rounding still fits
     rule = version(f"""
 inputs:
   x: {{unit: CNY, step: 0.0001, min: {-limit}, max: {limit}}}
@@ -90,28 +94,56 @@ charges:
   bill: {{formula: "round(x * 0, 0.01)"}}
 """)
     random = Random(step)
-    quotients = [0, 1, 2, 3, int(limit * 10**4) // unit - 1, *(random.randrange(int(limit * 10**4) // unit) for _ in range(300))]
+    past = int(limit * 10**4) // unit
+    quotients = [q for q in (0, 1, 2, 3, past - 1, *(random.randrange(past) for _ in range(300) if past)) if 0 <= q < past]
     given = [sign * (q * unit + rest) for q in quotients for sign in (1, -1) for rest in (0, 1, unit - 1, unit // 2, unit // 2 + 1, (unit - 1) // 2)]
     bound = bind(rule, {"x": pa.array([D(x).scaleb(-4) for x in given], pa.decimal128(20, 4))}, None)
     assert bound is not None
     assert [row["fee"] for row in amounts(bound)] == [D(round_ratio(x, unit, mode)) * D(step) for x in given]
 
 
+def test_what_32_bits_do_not_hold_of_a_bad_row_divides_nothing() -> None:
+    """Its lower half may be 0, and the processor would stop the process."""
+    asked = "divide(a, b, 0.01)", "divide(a, b, 0.01) if b <= many else 0", "divide(a, b - c, 0.01) if b - c > 0 else 0"
+    for formula, most in zip(asked, ("1000", "100000000000", "100000000000"), strict=True):
+        c = "  c: {unit: t, step: 1, min: 0, max: 100000000000}\n" if " c" in formula else ""
+        rule = version(f"""
+inputs:
+  a: {{unit: CNY, step: 0.01, min: 0, max: 1000}}
+  b: {{unit: t, step: 1, min: 1, max: {most}}}
+{c}values: {{one: {{value: 1, unit: t}}{", many: {value: 1000, unit: t}" if "many" in formula else ""}}}
+charges: {{fee: {{formula: "{formula.replace("(a,", "(a * one,")}"}}}}
+""")
+        rows = [7, 2**32, 2**33, 1, 1000, 3 * 2**32, 8]
+        table = pa.table({"a": [10] * len(rows), "b": rows} | ({"c": [0] * len(rows)} if c else {}))
+        expected, told = rule.rate(table, errors="return", engine="numpy")
+        found, refused = rule.rate(table, errors="return", engine="fused")
+        assert found.equals(expected) and refused.equals(told)
+
+
 # --- columns as they come -----------------------------------------------------------------------------------------
 
-SMALL = pa.array([D("12.000"), None, D("-0.001"), D("100000.000"), D("0.005"), D("100000.001"), D("0.000")], pa.decimal32(9, 3))
+NARROW = pa.array([D("12.000"), None, D("-0.001"), D("100000.000"), D("0.005"), D("100000.001"), D("0.000")], pa.decimal32(9, 3))
 
 
 def test_columns_of_32_bits_come_in_as_they_lie_and_are_held_to_bounds_and_step() -> None:
     """Whole, cut out of a longer one, at another scale than the input's, and in pieces; what lies under a null means nothing."""
     rule = version('inputs: {x: {unit: CNY, step: 0.005, min: 0, max: 100000}}\ncharges: {fee: {formula: "round(x * 1.06, 0.01)"}}\n')
-    bits: Any = SMALL.buffers()[1]
+    bits: Any = NARROW.buffers()[1]
     words = np.frombuffer(bits, np.int32).copy()
     words[1] = -(2**31)
     memory: Any = words
-    hidden = pa.Array.from_buffers(SMALL.type, len(SMALL), [SMALL.buffers()[0], pa.py_buffer(memory)])
+    hidden = pa.Array.from_buffers(NARROW.type, len(NARROW), [NARROW.buffers()[0], pa.py_buffer(memory)])
     other = pa.array([D("12.00"), D("-0.01"), D("100000.01"), None, D("100000.00")], pa.decimal32(9, 2))
-    columns_: list[Any] = [SMALL, hidden, SMALL.slice(3), pa.concat_arrays([SMALL] * 100).slice(5), pa.chunked_array([SMALL, hidden]), other, other.slice(1)]
+    columns_: list[Any] = [
+        NARROW,
+        hidden,
+        NARROW.slice(3),
+        pa.concat_arrays([NARROW] * 100).slice(5),
+        pa.chunked_array([NARROW, hidden]),
+        other,
+        other.slice(1),
+    ]
     engines: tuple[rate.Engine, ...] = ("numpy", "fused")
     for column in columns_:
         table = pa.table({"x": column})

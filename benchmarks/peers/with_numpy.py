@@ -1,4 +1,4 @@
-"""NumPy: doubles, rounded half up as one does it with doubles; and int64 scaled by hand, a piece at a time into buffers used again."""
+"""NumPy: doubles, rounded half up as one does it with doubles; and int64 and int32 scaled by hand, a piece at a time into buffers used again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PIECE = 2**15
 
 
 def three_blocks(data: Data) -> list[Way]:
-    return [_doubles(data, block_doubles), _ints(data)]
+    return [_doubles(data, block_doubles), _ints(data, np.int64), _ints(data, np.int32)]
 
 
 def quota(data: Data) -> list[Way]:
@@ -51,29 +51,30 @@ def quota_doubles(payer: Ints, weight: Ints, allowed: Ints) -> list[Ints]:
     return [np.where(own, fee, np.nan), np.where(own, np.nan, plain), np.where(own, fee, plain)]
 
 
-def _ints(data: Data) -> Way:
-    volume = data.columns["volume"]
-    found = np.empty((6, data.rows), np.int64)
-    return Way("NumPy, int64 scaled by hand, result used again", "numpy int", data.rows, lambda: block_ints(volume, found), lambda out: list(out[:, :CHECKED]))
+def _ints(data: Data, kind: Any) -> Way:
+    volume = data.columns["volume"].astype(kind)
+    found = np.empty((6, data.rows), kind)
+    name = f"NumPy, {np.dtype(kind)} scaled by hand, result used again"
+    return Way(name, "numpy int", data.rows, lambda: block_ints(volume, found), lambda out: list(out[:, :CHECKED].astype(np.int64)))
 
 
 def block_ints(volume: Ints, found: Ints) -> Ints:
-    """Half up is a whole division after half a fen was added."""
+    """Half up is a whole division after half a fen was added; prices and divisors without what they have in common, so that all fits 32 bits."""
     for start in range(0, len(volume), PIECE):
         given = volume[start : start + PIECE]
         first, second, third, fixed, tax, total = found[:, start : start + PIECE]
-        for line, low, high, price in ((first, 0, 1800, 245), (second, 1800, 3000, 395), (third, 3000, 2**40, 675)):
+        for line, low, high, price, unit in ((first, 0, 1800, 49, 20), (second, 1800, 3000, 79, 20), (third, 3000, 2**31 - 1, 27, 4)):
             np.clip(given, low, high, out=line)
             np.subtract(line, low, out=line)
             np.multiply(line, price, out=line)
-            np.add(line, 50, out=line)
-            np.floor_divide(line, 100, out=line)
+            np.add(line, unit // 2, out=line)
+            np.floor_divide(line, unit, out=line)
         fixed[:] = 725
         np.add(first, second, out=total)
         total += third
         total += 725
-        np.multiply(total, 6, out=tax)
-        tax += 50
-        tax //= 100
+        np.multiply(total, 3, out=tax)
+        tax += 25
+        tax //= 50
         total += tax
     return found

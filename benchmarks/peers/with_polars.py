@@ -1,10 +1,11 @@
-"""Polars: whole numbers scaled by hand; its Decimal written with care; its Decimal as one would write it without looking twice."""
+"""Polars: whole numbers scaled by hand, of 64 bits and of 32, by both of its engines; its Decimal written with care, and as one would write it at first."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -12,22 +13,33 @@ import polars as pl
 from benchmarks.workloads import CHECKED, NOTHING, PAYERS, Data, Ints, Way, fen_of_objects
 
 CARE = pl.Decimal(18, 4)
+_ENGINES: dict[Literal["in-memory", "streaming"], str] = {"in-memory": "a column at a time", "streaming": "a piece at a time"}
 
 
 def three_blocks(data: Data) -> list[Way]:
-    return [_ints(data, block_ints), _decimals(data, block_decimals, "with care"), _decimals(data, block_naturally, "as naturally written")]
+    return [
+        *_ints(data, block_ints, pl.Int64),
+        *_ints(data, block_small, pl.Int32),
+        _decimals(data, block_decimals, "with care"),
+        _decimals(data, block_naturally, "as naturally written"),
+    ]
 
 
 def quota(data: Data) -> list[Way]:
-    return [_ints(data, quota_ints), _decimals(data, quota_decimals, "with care"), _decimals(data, quota_naturally, "as naturally written")]
+    return [
+        *_ints(data, quota_ints, pl.Int64),
+        *_ints(data, quota_small, pl.Int32),
+        _decimals(data, quota_decimals, "with care"),
+        _decimals(data, quota_naturally, "as naturally written"),
+    ]
 
 
 # --- whole numbers of the last place -------------------------------------------------------------------------------
 
 
-def block_ints(frame: pl.DataFrame) -> pl.DataFrame:
+def block_ints(frame: pl.LazyFrame) -> pl.LazyFrame:
     volume = pl.col("volume")
-    lines = frame.lazy().select(
+    lines = frame.select(
         first=(volume.clip(upper_bound=1800) * 245 + 50) // 100,
         second=((volume.clip(1800, 3000) - 1800) * 395 + 50) // 100,
         third=((volume.clip(lower_bound=3000) - 3000) * 675 + 50) // 100,
@@ -35,19 +47,45 @@ def block_ints(frame: pl.DataFrame) -> pl.DataFrame:
     )
     before = pl.col("first") + pl.col("second") + pl.col("third") + pl.col("fixed")
     taxed = lines.with_columns(total=before).with_columns(tax=(pl.col("total") * 6 + 50) // 100)
-    return taxed.select("first", "second", "third", "fixed", "tax", total=pl.col("total") + pl.col("tax")).collect()
+    return taxed.select("first", "second", "third", "fixed", "tax", total=pl.col("total") + pl.col("tax"))
 
 
-def quota_ints(frame: pl.DataFrame) -> pl.DataFrame:
+def block_small(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Prices and divisors without what they have in common, so that every step fits 32 bits: 675 / 100 is 27 / 4."""
+    volume = pl.col("volume")
+    lines = frame.select(
+        first=(volume.clip(upper_bound=1800) * 49 + 10) // 20,
+        second=((volume.clip(1800, 3000) - 1800) * 79 + 10) // 20,
+        third=((volume.clip(lower_bound=3000) - 3000) * 27 + 2) // 4,
+        fixed=pl.lit(725, pl.Int32),
+    )
+    before = pl.col("first") + pl.col("second") + pl.col("third") + pl.col("fixed")
+    taxed = lines.with_columns(total=before).with_columns(tax=(pl.col("total") * 3 + 25) // 50)
+    return taxed.select("first", "second", "third", "fixed", "tax", total=pl.col("total") + pl.col("tax"))
+
+
+def quota_small(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """In tens of fen, which fit 32 bits; in fen they do not, so they are widened as the last step."""
+    weight, allowed = pl.col("weight"), pl.col("quota")
+    excess = pl.when(weight > allowed).then(weight * 6 - allowed * 3).otherwise(weight * 3)
+    under = pl.when(weight * 2 <= allowed).then(weight * 2).otherwise(excess)
+    lines = frame.select(
+        quota_fee=pl.when(pl.col("payer") == "quota_unit").then(under.cast(pl.Int64) * 10),
+        plain_fee=pl.when(pl.col("payer") == "other").then((weight * 3).cast(pl.Int64) * 10),
+    )
+    return lines.with_columns(total=pl.coalesce("quota_fee", "plain_fee"))
+
+
+def quota_ints(frame: pl.LazyFrame) -> pl.LazyFrame:
     """A kilogram at 300 yuan a tonne is 30 fen, so nothing is rounded."""
     weight, allowed = pl.col("weight"), pl.col("quota")
     excess = pl.when(weight > allowed).then(allowed * 30 + (weight - allowed) * 60).otherwise(weight * 30)
     under = pl.when(weight * 2 <= allowed).then(weight * 20).otherwise(excess)
-    lines = frame.lazy().select(
+    lines = frame.select(
         quota_fee=pl.when(pl.col("payer") == "quota_unit").then(under),
         plain_fee=pl.when(pl.col("payer") == "other").then(weight * 30),
     )
-    return lines.with_columns(total=pl.coalesce("quota_fee", "plain_fee")).collect()
+    return lines.with_columns(total=pl.coalesce("quota_fee", "plain_fee"))
 
 
 # --- decimals ------------------------------------------------------------------------------------------------------
@@ -115,9 +153,14 @@ def _payers(codes: Ints) -> pl.Series:
     return pl.Series(np.array(PAYERS)[codes]).cast(pl.Enum(PAYERS))
 
 
-def _ints(data: Data, work: Any) -> Way:
-    frame = pl.DataFrame({name: _payers(column) if name == "payer" else column for name, column in data.columns.items()})
-    return Way("Polars, int64 scaled by hand", "polars int", data.rows, lambda: work(frame), lambda found: _fen_of_ints(found, data.work.outputs), _threads())
+def _ints(data: Data, work: Callable[[pl.LazyFrame], pl.LazyFrame], kind: Any) -> list[Way]:
+    columns = {name: _payers(column) if name == "payer" else pl.Series(column).cast(kind) for name, column in data.columns.items()}
+    asked = work(pl.DataFrame(columns).lazy())
+    name = f"Polars, {str(kind).lower()} scaled by hand"
+    return [
+        Way(f"{name}, {says}", "polars int", data.rows, partial(asked.collect, engine=engine), partial(_fen_of_ints, outputs=data.work.outputs), _threads())
+        for engine, says in _ENGINES.items()
+    ]
 
 
 def _decimals(data: Data, work: Any, how: str) -> Way:
