@@ -32,16 +32,23 @@ class Side:
     probe: m.Charge
 
 
-def shared(old: m.Version, new: m.Version) -> list[tuple[Side, Side]]:
-    """The edges of charges both versions have by one name and in one shape: as many edges, about the same facts, in one order."""
-    found = []
-    before = {charge.full_name: list(_sides(charge)) for charge in old.charges if charge.kind == "line"}
-    for charge in new.charges:
-        own = list(_sides(charge)) if charge.kind == "line" else []
-        other = before.get(charge.full_name, [])
-        if [_shape(side) for side in own] == [_shape(side) for side in other]:
-            found += list(zip(other, own, strict=True))
-    return found
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """``shared`` by both versions: of charges they have by one name and in one shape (as many edges, about the same facts,
+    in one order). All other edges stand under the one version that has them.
+    """
+
+    shared: tuple[tuple[Side, Side], ...]
+    old: tuple[Side, ...]
+    new: tuple[Side, ...]
+
+
+def edges_of(old: m.Version, new: m.Version) -> Edges:
+    before, after = ({c.full_name: list(_sides(c)) for c in version.charges if c.kind == "line"} for version in (old, new))
+    alike = [name for name, own in after.items() if name in before and list(map(_shape, own)) == list(map(_shape, before[name]))]
+    pairs = tuple(pair for name in alike for pair in zip(before[name], after[name], strict=True))
+    one, other = (tuple(side for name, own in sides.items() if name not in alike for side in own) for sides in (before, after))
+    return Edges(pairs, one, other)
 
 
 def _shape(side: Side) -> tuple[str, str, int]:

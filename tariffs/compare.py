@@ -105,6 +105,26 @@ class Crossing:
 
 
 @dataclass(frozen=True, slots=True)
+class Stand:
+    """Rows on one side of an edge that only one version (``version`` is ``old`` or ``new``) has, and what they pay by both.
+
+    ``edges`` as the rule has them. Of a band ``side`` counts from 0, of a condition it is 1 where that holds and 0 where not.
+    Rows that the charge or the branch with the edge is not for stand on no side.
+    """
+
+    version: str
+    charge: str
+    label: m.Labels
+    kind: str
+    about: str
+    edges: str
+    side: int
+    rows: int
+    old: Decimal
+    new: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Bar:
     """Changes from ``start`` up to but not including ``end``; None: everything below, or above. Unchanged rows are in none."""
 
@@ -146,6 +166,7 @@ class Comparison:
     old_relief: tuple[Relief, ...]
     new_relief: tuple[Relief, ...]
     crossed: tuple[Crossing, ...]
+    stands: tuple[Stand, ...]
     target: Decimal | None
 
     @property
@@ -255,9 +276,9 @@ def _as_if(version: m.Version, *more: m.Charge) -> m.Version:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """Two versions as if they had always ruled, each with charges that tell the side of every edge they share."""
+    """Two versions as if they had always ruled, each with charges that tell the side of its edges: first those both have, then its own."""
 
-    edges: tuple[tuple[bands.Side, bands.Side], ...]
+    edges: bands.Edges
     old: m.Version
     new: m.Version
 
@@ -265,8 +286,9 @@ class _Question:
 @lru_cache(maxsize=64)
 def _question(old: m.Version, new: m.Version) -> _Question:
     """Put once, so that what is planned or compiled for it is found again."""
-    edges = tuple(bands.shared(old, new))
-    return _Question(edges, _as_if(old, *(side.probe for side, _ in edges)), _as_if(new, *(side.probe for _, side in edges)))
+    edges = bands.edges_of(old, new)
+    one, other = ((*(pair[place] for pair in edges.shared), *own) for place, own in enumerate((edges.old, edges.new)))
+    return _Question(edges, _as_if(old, *(side.probe for side in one)), _as_if(new, *(side.probe for side in other)))
 
 
 # --- rating and counting ------------------------------------------------------------------------------------------
@@ -311,7 +333,7 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
     digits = max(places(version.model.step) for version in (work.old, work.new))
     asked = _question(work.old.model, work.new.model)
     edges, models = asked.edges, (asked.old, asked.new)
-    probes = [side.probe for side, _ in edges], [side.probe for _, side in edges]
+    probes = [model.charges[len(version.model.charges) :] for version, model in zip((work.old, work.new), models, strict=True)]
     results = [_rate(work, replace(version, on=None, model=model), version, frame) for version, model in zip((work.old, work.new), models, strict=True)]
     digits = max([digits, *(coins.scale(column) for amounts, _ in results for column in amounts.values())])
     before, after = (
@@ -338,7 +360,8 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
         (*_refused(work, "old", before), *_refused(work, "new", after)),
         int(only_old.sum()), int(only_new.sum()), money(coins.added(before.total[only_old])), money(coins.added(after.total[only_new])),
         tuple(_relief(work.old.model, before, both, digits)), tuple(_relief(work.new.model, after, both, digits)),
-        tuple(_crossed(edges, before, after, both, digits)), target,
+        tuple(_crossed(edges.shared, before, after, both, digits)),
+        (*_stands("old", edges, before, after, both, digits), *_stands("new", edges, before, after, both, digits)), target,
     )  # fmt: skip
 
 
@@ -492,7 +515,7 @@ def _crossed(edges: Sequence[tuple[bands.Side, bands.Side]], before: _Rated, aft
     from tariffs import coins
 
     change = after.total - before.total
-    for (old, new), was, now in zip(edges, before.sides, after.sides, strict=True):
+    for (old, new), was, now in zip(edges, before.sides, after.sides, strict=False):  # behind those both have stand a version's own
         lowest = 0 if new.kind == "when" else -1  # where the charge does not apply, its condition does not hold
         one, other = np.maximum(was, lowest), np.maximum(now, lowest)
         looked = both & (one >= 0) & (other >= 0)
@@ -500,6 +523,21 @@ def _crossed(edges: Sequence[tuple[bands.Side, bands.Side]], before: _Rated, aft
         if up.any() or down.any():
             amount = coins.amount(coins.added(change[up | down]), digits)
             yield Crossing(new.charge.full_name, new.charge.label, new.kind, new.about, old.text, new.text, int(up.sum()), int(down.sum()), amount)
+
+
+def _stands(version: str, edges: bands.Edges, before: _Rated, after: _Rated, both: Mask, digits: int) -> Iterator[Stand]:
+    """Each side of the edges that this version has alone, where rows stand on it."""
+    import numpy as np
+
+    from tariffs import coins
+
+    own, sides = (edges.old, before.sides) if version == "old" else (edges.new, after.sides)
+    for edge, found in zip(own, sides[len(edges.shared) :], strict=True):
+        reached = np.maximum(found, 0) if edge.kind == "when" else found  # where the charge does not apply, its condition does not hold
+        for side in np.unique(reached[both & (reached >= 0)]).tolist():
+            rows = both & (reached == side)
+            one, other = (coins.amount(coins.added(rated.total[rows]), digits) for rated in (before, after))
+            yield Stand(version, edge.charge.full_name, edge.charge.label, edge.kind, edge.about, edge.text, side, int(rows.sum()), one, other)
 
 
 def _relief(version: m.Version, side: _Rated, both: Mask, digits: int) -> Iterator[Relief]:

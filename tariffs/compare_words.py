@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from tariffs.compare import Change, Comparison, Crossing, Group, Relief, percent, relief
+from tariffs.compare import Change, Comparison, Crossing, Group, Relief, Stand, percent, relief
 from tariffs.messages import label
 from tariffs.messages import text as say
 from tariffs.model import Rating, Version
@@ -25,7 +25,7 @@ def text(found: Comparison, locale: str = "en") -> str:
     """Tables, one below the other: totals, what has to come in, who pays more and less, classes, the largest changes, refusals."""
     parts = [_head(found, locale), _totals(found, locale), _recovery(found, locale), _payers(found, locale), _deciles(found, locale)]
     parts += [_groups(found, locale), _largest(found, "rises", found.rises, locale), _largest(found, "falls", found.falls, locale)]
-    parts += [_crossed(found, locale), _relief(found, locale), _refused(found, locale)]
+    parts += [_crossed(found, locale), _stands(found, locale), _relief(found, locale), _refused(found, locale)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -170,7 +170,25 @@ def _crossed(found: Comparison, locale: str) -> list[str]:
         )
         for one in found.crossed
     ]
-    return [say("compare.crossed", locale), *_table([_words(("charge", "about", "edges", "up", "down", "change"), locale), *rows], 3)] if rows else []
+    if not rows:
+        return [say("compare.crossed-none", locale)]
+    return [say("compare.crossed", locale), *_table([_words(("charge", "about", "edges", "up", "down", "change"), locale), *rows], 3)]
+
+
+def _stands(found: Comparison, locale: str) -> list[str]:
+    """Edges of one version alone: nobody crossed them, so how many are on each side and what they pay."""
+    if not found.stands:
+        return []
+    rows = [_words(("side", "charge", "about", "edges", "where", "rows", "old", "new", "change"), locale)]
+    for one in found.stands:
+        amounts = _money(found, one.old), _money(found, one.new), _signed(found, EXACT.subtract(one.new, one.old))
+        named = (say(f"compare.column.{one.version}", locale), label(one.label, locale, one.charge), one.about, one.edges)
+        rows.append((*named, _where(one, locale), str(one.rows), *amounts))
+    return [say("compare.stands", locale), *_table(rows, 5)]
+
+
+def _where(one: Stand, locale: str) -> str:
+    return say("compare.band", locale, number=one.side + 1) if one.kind == "band" else say(f"compare.{'holds' if one.side else 'holds-not'}", locale)
 
 
 def _relief(found: Comparison, locale: str) -> list[str]:
@@ -223,6 +241,7 @@ def as_json(found: Comparison, locale: str = "en") -> dict[str, Any]:
         "relief": {"old": _paid_back(found, found.old_relief), "new": _paid_back(found, found.new_relief)},
         "recovery": _recovered(found),
         "crossed": [_edges(found, one) for one in found.crossed],
+        "edges_of_one": [_stand(found, one) for one in found.stands],
         "refused": {
             "rows": found.rows - found.compared,
             "reasons": [
@@ -273,6 +292,12 @@ def _changed(found: Comparison, change: Change, locale: str) -> dict[str, Any]:
 def _edges(found: Comparison, one: Crossing) -> dict[str, Any]:
     told = {"charge": one.charge, "label": dict(one.label), "kind": one.kind, "about": one.about, "old": one.old, "new": one.new}
     return {**told, "up": one.up, "down": one.down, "change": _said(found, one.change)}
+
+
+def _stand(found: Comparison, one: Stand) -> dict[str, Any]:
+    told = {"side": one.version, "charge": one.charge, "label": dict(one.label), "kind": one.kind, "about": one.about, "edges": one.edges, "at": one.side}
+    sums = {"old": _said(found, one.old), "new": _said(found, one.new), "change": _said(found, EXACT.subtract(one.new, one.old))}
+    return {**told, "rows": one.rows, **sums}
 
 
 def _paid_back(found: Comparison, reliefs: Sequence[Relief]) -> dict[str, Any]:
