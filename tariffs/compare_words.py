@@ -13,10 +13,10 @@ from tariffs.messages import text as say
 from tariffs.model import Rating, Version
 from tariffs.money import EXACT, places, show
 from tariffs.report import aligned, width
-from tariffs.words import reader, sentences
+from tariffs.words import Sentence, called, quantity, reader, sentences
 
 FORMAT = 1
-#: Sentences of a line's reasons that stand in one line; the rest is for ``--explain``.
+#: Of a long chain of cases the last so many are told; the conditions before them do not hold.
 REASONS = 3
 _MINUS = "\N{MINUS SIGN}"
 
@@ -35,15 +35,28 @@ def reason(change: Change, locale: str = "en") -> str:
 
 
 def _because(rating: Rating, locale: str) -> str:
-    """The reasons of the largest line; how many other lines there are."""
+    """How the largest line came about, blocks and what is rounded too; of the other lines what they come to: all of it is the amount of the row."""
     lines = [line for line in rating.lines if line.charge.kind == "line"]
     if not lines:
         return say("compare.no-line", locale)
     most = max(lines, key=lambda line: abs(line.amount))
-    told = [words for depth, words in sentences(reader(rating.version, locale), most.step) if depth == 0][:REASONS]
-    others = sum(1 for line in lines if line.amount and line is not most)
-    words = say("compare.and", locale).join(told)
-    return say("compare.others", locale, words=words, count=others) if others else words
+    who, joint = reader(rating.version, locale), say("compare.and", locale)
+    words = _within(list(sentences(who, most.step)), locale)
+    rest = [f"{called(who, line.charge.full_name)} {quantity(who, line.amount, who.money)}" for line in lines if line.amount and line is not most]
+    if not rest:
+        return words
+    return say("compare.others", locale, line=called(who, most.charge.full_name), words=words, others=joint.join(rest))
+
+
+def _within(told: Sequence[Sentence], locale: str) -> str:
+    """The highest of these sentences in a row, each with those below it in brackets behind it."""
+    top = min(depth for depth, _ in told)
+    starts = [place for place, (depth, _) in enumerate(told) if depth == top]
+    parts = []
+    for start, end in zip(starts, [*starts[1:], len(told)], strict=True):
+        below = told[start + 1 : end]
+        parts.append(say("compare.below", locale, words=told[start][1], below=_within(below, locale)) if below else told[start][1])
+    return say("compare.and", locale).join(parts if top or len(parts) <= REASONS else ["…", *parts[-REASONS:]])
 
 
 # --- tables -------------------------------------------------------------------------------------------------------

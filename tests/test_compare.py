@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
@@ -18,7 +19,7 @@ from examples.yangquan import what_if
 from tariffs import coins
 from tariffs.cli import app
 from tariffs.compare import explained_of, percent
-from tariffs.compare_words import as_json, text
+from tariffs.compare_words import as_json, reason, text
 from tariffs.errors import FactsError, TariffError
 from tariffs.money import total
 
@@ -201,7 +202,64 @@ def test_accounts_that_change_sides_of_an_edge_are_counted() -> None:
     assert [(one.kind, one.about, one.up, one.down, one.change) for one in moved.crossed] == [("if", "quota, weight", 0, 1, D(30))]
     assert tariffs.compare(banded(20), banded(20), frame).crossed == ()
     other_shape = banded(15, BANDS.replace("[low, middle, high])", "[low, middle, high]) if weight < second else weight * high"))
-    assert [one.charge for one in tariffs.compare(banded(20), other_shape, frame).crossed] == ["extra"]
+    reshaped = tariffs.compare(banded(20), other_shape, frame)
+    assert [one.charge for one in reshaped.crossed] == ["extra"]
+    assert {(one.version, one.charge, one.kind) for one in reshaped.stands} == {("old", "band_fee", "band"), ("new", "band_fee", "if"), ("new", "band_fee", "band")}
+
+
+def test_edges_of_one_version_alone_tell_who_stands_on_which_side() -> None:
+    old, new = beijing()
+    frame = {"weight": ["4", "5", "6", "12", "9"], "payer": ["quota_unit"] * 4 + ["other"], "quota": ["10"] * 4 + [None]}
+    found = tariffs.compare(old, new, frame)
+    assert found.crossed == () and "Nobody is on another side of an edge that both versions have" in text(found)
+    assert [(one.version, one.kind, one.edges, one.side, one.rows, one.old, one.new) for one in found.stands] == [
+        ("new", "if", "weight <= half * quota", 0, 2, D(5400), D(6000)),
+        ("new", "if", "weight <= half * quota", 1, 2, D(2700), D(1800)),
+        ("new", "band", "quota", 0, 1, D(1800), D(1800)),
+        ("new", "band", "quota", 1, 1, D(3600), D(4200)),
+    ]
+    assert [(one.version, one.rows) for one in tariffs.compare(new, old, frame).stands] == [("old", 2), ("old", 2), ("old", 1), ("old", 1)]
+    assert as_json(found)["edges_of_one"][0] == {
+        "side": "new", "charge": "quota_fee", "label": {"zh": "厨余垃圾处理费（定额管理）", "en": "Kitchen waste fee under quota"},
+        "kind": "if", "about": "quota, weight", "edges": "weight <= half * quota", "at": 0, "rows": 2, "old": "5400.00", "new": "6000.00", "change": "600.00",
+    }  # fmt: skip
+    assert "不成立" in text(found, "zh") and "第 2 档" in text(found, "zh")
+
+
+def test_a_condition_for_a_charge_does_not_hold_where_the_charge_is_for_others() -> None:
+    frame = {"kind": ["large", "small", "small"], "weight": [30, 30, 10], "quota": [99] * 3}
+    found = tariffs.compare(banded(20, BANDS.replace("  extra:", "  addition:")), banded(20), frame)
+    told = [(one.version, one.charge, one.kind, one.side, one.rows, one.new) for one in found.stands]
+    assert told == [
+        (version, charge, "when", side, rows, amount)
+        for version, charge in (("old", "addition"), ("new", "extra"))
+        for side, rows, amount in ((0, 2, D(60 + 20)), (1, 1, D(60 + 7)))
+    ]
+
+
+def test_a_reason_has_every_block_and_what_all_other_lines_come_to() -> None:
+    old, new = beijing()
+    one = tariffs.compare(old, new, {"weight": ["12"], "payer": ["quota_unit"], "quota": ["10"]}).rises[0]
+    assert reason(one).endswith(
+        "so weight 12 t, each block at its own rate = 4200.00 CNY"
+        " (up to quota 10 t: 10 t × standard 300 CNY/t = 3000.00 CNY; above 10 t: 2 t × excess 600 CNY/t = 1200.00 CNY)"
+    )
+    rows = list(what_if.households(40))
+    frame = {name: [row.get(name) for row in rows] for name in what_if.COLUMNS}
+    found = tariffs.compare(*pilot(), frame, key="account", period=("2026-10-01", "2026-11-01"))
+    for change in (*found.rises, *found.falls):
+        told = reason(change).partition(" → ")[2]
+        assert total(D(amount) for amount in re.findall(r"([0-9.]+) CNY(?![/(])", told)) == change.new, "one line as it came about, the others as they are"
+
+
+def test_of_a_long_chain_of_cases_the_last_are_told() -> None:
+    cases = " else ".join(f"weight * middle if weight < e{n}" for n in range(1, 9)) + " else weight * high"
+    edges = "".join(f"  e{n}: {{value: {n}, unit: t}}\n" for n in range(1, 9))
+    words = BANDS.replace("weight * middle if weight <= quota else weight * high", cases).replace("values:\n", "values:\n" + edges).replace(
+        "  quota: {unit: t, step: 1, min: 0, max: 100}\n", ""
+    )
+    found = tariffs.compare(banded(20), banded(20, words), {"kind": ["small"], "weight": [9], "quota": [99]})
+    assert reason(found.rises[0]).rpartition(" → ")[2] == "…; weight 9 t < e7 7 t: no; weight 9 t < e8 8 t: no; so weight 9 t × high 5 CNY/t = 45.00 CNY"
 
 
 def test_asking_for_sides_changes_no_refusal() -> None:
