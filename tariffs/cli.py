@@ -325,11 +325,13 @@ def plot(
     end = read_number(upto) if upto else None
     if upto and (end is None or end <= 0):
         raise typer.BadParameter(say("plot.upto", locale, value=upto))
-    picture.plot(shown, against, _facts(facts or [], locale), output, upto=end, locale=locale)
+    hand = picture.plot(shown, against, _facts(facts or [], locale), output, upto=end, locale=locale)
     if as_json:
         print_json({"written": [str(output)]})
     else:
         typer.echo(say("cli.written", locale, path=output))
+    if hand.locale != locale:
+        typer.echo(say("plot.english", locale), err=True)
     return True
 
 

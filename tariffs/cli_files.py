@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 import typer
 
 from tariffs import api, compare_words, frames, report, summary
+from tariffs.compare import Comparison, explained_of
 from tariffs.compare import compare as compare_versions
-from tariffs.compare import explained_of
 from tariffs.manifest import BAD, as_text
 from tariffs.messages import text as say
 from tariffs.money import read_number
@@ -145,9 +145,7 @@ def compare(
     found = compare_versions(one, other, table, stage=rows, by=by or (), key=key, target=cost, period=span, locale=locale)
     told = [rating for name in explain or [] for rating in explained_of(one, other, table, name, stage=rows, key=key, period=span)]
     if plot is not None:
-        from tariffs import compare_plot
-
-        compare_plot.draw(found, plot, locale)
+        _draw(found, plot, locale)
     if as_json:
         print_json(compare_words.as_json(found, locale) | ({"explained": [report.as_json(rating) for rating in told]} if told else {}))
         return True
@@ -157,6 +155,16 @@ def compare(
     if plot is not None:
         typer.echo(say("cli.written", locale, path=plot), err=True)
     return True
+
+
+def _draw(found: Comparison, output: Path, locale: str) -> None:
+    from tariffs import compare_plot
+
+    hand = compare_plot.draw(found, output, locale)
+    if hand.locale != locale:
+        typer.echo(say("plot.english", locale), err=True)
+    if compare_plot.numbered(found, hand):
+        typer.echo(say("compare.plot.numbered", locale), err=True)
 
 
 def _at(reference: str, known: str | None, rules: list[Path] | None, locale: str) -> api.TariffVersion:

@@ -11,12 +11,14 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Any
 
+from tariffs import fonts
 from tariffs.compare import Comparison, Group, percent
 from tariffs.errors import TariffError, fail
+from tariffs.fonts import Letters
 from tariffs.messages import text as say
 from tariffs.model import Version
 from tariffs.money import show
-from tariffs.plot import COLOURS, _fonts, _label
+from tariffs.plot import COLOURS
 
 #: Classes drawn, the largest first by what they bring in; the tables have them all.
 MOST = 12
@@ -25,34 +27,37 @@ WIDE, LINES = 26, 3
 LESS, MORE, OLD, NEW = COLOURS[0], COLOURS[1], "#9a9a9a", COLOURS[2]
 
 
-def draw(found: Comparison, output: Path, locale: str = "en") -> None:
-    """The histogram of changes, and below it revenue by class (in total where none was asked for); the file's ending says SVG or PNG."""
+def draw(found: Comparison, output: Path, locale: str = "en") -> Letters:
+    """The histogram of changes, and below it revenue by class (in total where none was asked for); the file's ending says SVG or PNG.
+
+    What comes back says in which language it could be written, and whether names of classes could be.
+    """
     if output.suffix.lower() not in (".svg", ".png"):
         raise fail(TariffError, "plot-kind", path=output)
     if find_spec("matplotlib") is None:
         raise fail(TariffError, "plot-extra")
-    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    locale, fonts = _fonts(locale)
-    with mpl.rc_context({"font.family": fonts, "svg.hashsalt": "tariffs", "svg.fonttype": "path", "axes.unicode_minus": False}):
+    hand = fonts.letters(locale, "".join(member for group in found.groups for member in group.members if member))
+    with fonts.written(hand):
         count = max(1, min(MOST, len(found.groups)))
         canvas = Figure(figsize=(9, 5 + count // 2), layout="constrained")
         FigureCanvasAgg(canvas)
         upper, lower = canvas.subplots(2, 1, height_ratios=(7, 2 + count))
-        canvas.suptitle(say("compare.plot.title", locale, old=_title(found.old, locale), new=_title(found.new, locale)), fontsize=12, fontweight="bold")
-        _draw_changes(upper, found, locale)
-        _draw_classes(lower, found, locale)
+        canvas.suptitle(say("compare.plot.title", hand.locale, old=_title(found.old, hand), new=_title(found.new, hand)), fontsize=12, fontweight="bold")
+        _draw_changes(upper, found, hand.locale)
+        _draw_classes(lower, found, hand)
         for axes in (upper, lower):
             axes.grid(visible=True, color="#e8e8e8", linewidth=1)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)
-        canvas.savefig(output, dpi=150, metadata={"Date": None} if output.suffix.lower() == ".svg" else {"Software": None})
+        fonts.save(canvas, hand, output)
+    return hand
 
 
-def _title(version: Version, locale: str) -> str:
-    return f"{_label(version.title, locale, version.tariff)}, {version.effective}"
+def _title(version: Version, hand: Letters) -> str:
+    return f"{fonts.in_letters(version.title, hand, version.tariff)}, {version.effective}"
 
 
 def _draw_changes(axes: Any, found: Comparison, locale: str) -> None:
@@ -72,11 +77,12 @@ def _draw_changes(axes: Any, found: Comparison, locale: str) -> None:
         one.set_major_formatter("{x:,.10g}")
 
 
-def _draw_classes(axes: Any, found: Comparison, locale: str) -> None:
+def _draw_classes(axes: Any, found: Comparison, hand: Letters) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    shown = sorted(found.groups, key=lambda group: max(group.old, group.new), reverse=True)[:MOST]
-    names = [_called(found, group, locale) for group in shown] or [say("compare.row.total", locale)]
+    locale = hand.locale
+    shown = _shown(found)
+    names = [_called(found, group, hand) for group in shown] or [say("compare.row.total", locale)]
     old = [group.old for group in shown] or [found.old_total]
     new = [group.new for group in shown] or [found.new_total]
     half = Decimal("0.38")
@@ -90,11 +96,20 @@ def _draw_classes(axes: Any, found: Comparison, locale: str) -> None:
     axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
 
 
-def _called(found: Comparison, group: Group, locale: str) -> str:
+def _shown(found: Comparison) -> list[Group]:
+    return sorted(found.groups, key=lambda group: max(group.old, group.new), reverse=True)[:MOST]
+
+
+def _called(found: Comparison, group: Group, hand: Letters) -> str:
     """The class by its labels; by its place in the table where no font here can write it."""
     told = []
     for name, member in zip(found.by, group.members, strict=True):
         choice = found.new.choices.get(name) or found.old.choices.get(name)
-        told.append("-" if member is None else _label(choice.members.get(member, {}), locale, member) if choice else member)
+        told.append("-" if member is None else fonts.in_letters(choice.members.get(member, {}), hand, member) if choice else member)
     words = " / ".join(told)
-    return words if words.isascii() or _fonts("zh")[0] == "zh" else f"#{found.groups.index(group) + 1}"
+    return words if words.isascii() or hand.chinese else f"#{found.groups.index(group) + 1}"
+
+
+def numbered(found: Comparison, hand: Letters) -> bool:
+    """Whether a class stands in the picture by its place in the table, since no font here can write its name."""
+    return any(_called(found, group, hand).startswith("#") for group in _shown(found))

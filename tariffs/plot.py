@@ -18,13 +18,12 @@ from math import ceil, floor
 from pathlib import Path
 from typing import Any
 
-from tariffs import cliffs, pieces
+from tariffs import cliffs, fonts, pieces
 from tariffs import model as m
 from tariffs.api import TariffVersion, period_holding
 from tariffs.errors import FactsError, TariffError, fail
 from tariffs.explain import explain
 from tariffs.figures import figure
-from tariffs.messages import label, language_of
 from tariffs.messages import text as say
 from tariffs.money import EXACT, places, show
 from tariffs.needs import needed, refused
@@ -36,7 +35,6 @@ POINTS = 300
 #: Colours told apart by people who do not see all colours (Okabe and Ito), and by their dashes in grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 DASHES = ("-", "--", "-.", ":")
-FONTS = ("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "Microsoft YaHei", "PingFang SC")
 
 #: Cliffs of one version that are marked; more would hide the lines.
 MOST_CLIFFS = 6
@@ -62,10 +60,11 @@ def plot(
     *,
     upto: Decimal | None = None,
     locale: str = "en",
-) -> None:
+) -> fonts.Letters:
     """Draws ``versions`` against the input ``against``, the other facts given; the file's ending says SVG or PNG.
 
-    A fact that only some of the versions ask for is given to those. TariffError where the input or a fact is unknown.
+    A fact that only some of the versions ask for is given to those. What comes back says in which language it could be written.
+    TariffError where the input or a fact is unknown.
     """
     if output.suffix.lower() not in (".svg", ".png"):
         raise fail(TariffError, "plot-kind", path=output)
@@ -77,7 +76,7 @@ def plot(
     pairs = list(zip(versions, given, strict=True))
     top = upto or max(_range(version, against, own) for version, own in pairs) or max(_input(v.model, against).type.high for v in versions) / 10
     courses = [course(version, against, own, top) for version, own in pairs]
-    draw(courses, against, facts, output, locale)
+    return draw(courses, against, facts, output, locale)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -202,38 +201,24 @@ def _course(model: m.Version, item: m.Input, totals: Mapping[int, Decimal], jump
 # --- drawing ------------------------------------------------------------------------------------------------------
 
 
-def draw(courses: Sequence[Course], against: str, facts: Mapping[str, object], output: Path, locale: str) -> None:
+def draw(courses: Sequence[Course], against: str, facts: Mapping[str, object], output: Path, locale: str) -> fonts.Letters:
     """Two panels over one axis: the amount, and below it what one more unit costs."""
-    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    locale, fonts = _fonts(locale)
-    with mpl.rc_context({"font.family": fonts, "svg.hashsalt": "tariffs", "svg.fonttype": "path", "axes.unicode_minus": False}):
+    hand = fonts.letters(locale)
+    with fonts.written(hand):
         canvas = Figure(figsize=(9, 6), layout="constrained")
         FigureCanvasAgg(canvas)
         upper, lower = canvas.subplots(2, 1, sharex=True, height_ratios=(5, 2))
         for index, one in enumerate(courses):
             style = {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
-            _draw_amounts(upper, one, style, locale)
+            _draw_amounts(upper, one, style, hand.locale)
             _draw_marginal(lower, one, style)
-        _draw_cliffs(upper, courses, against, locale)
-        _words(canvas, upper, lower, courses, against, facts, locale)
-        canvas.savefig(output, dpi=150, metadata={"Date": None} if output.suffix.lower() == ".svg" else {"Software": None})
-
-
-def _fonts(locale: str) -> tuple[str, list[str]]:
-    """The reader's language where a font can write it, else English."""
-    from matplotlib import font_manager
-
-    have = {font.name for font in font_manager.fontManager.ttflist}
-    chinese = [name for name in FONTS if name in have]
-    return (locale, [*chinese, "DejaVu Sans"]) if chinese or language_of(locale) == "en" else ("en", ["DejaVu Sans"])
-
-
-def _label(labels: m.Labels, locale: str, fallback: str) -> str:
-    """As everywhere, but never Chinese where English is written: there may be no font for it."""
-    return label(labels, locale, fallback) if language_of(locale) == "zh" else labels.get("en", fallback)
+        _draw_cliffs(upper, courses, against, hand.locale)
+        _words(canvas, upper, lower, courses, against, facts, hand)
+        fonts.save(canvas, hand, output)
+    return hand
 
 
 def _axes(points: Sequence[_Point]) -> tuple[list[Decimal], list[Decimal]]:
@@ -273,19 +258,20 @@ def _draw_marginal(axes: Any, one: Course, style: Mapping[str, Any]) -> None:
         axes.plot(*_axes((start, end)), **style, linewidth=2, solid_capstyle="butt")
 
 
-def _words(canvas: Any, upper: Any, lower: Any, courses: Sequence[Course], against: str, facts: Mapping[str, object], locale: str) -> None:
+def _words(canvas: Any, upper: Any, lower: Any, courses: Sequence[Course], against: str, facts: Mapping[str, object], hand: fonts.Letters) -> None:
+    locale = hand.locale
     model = courses[0].version
     item = next(item for item in model.inputs if item.full_name == against)
     unit = str(item.type.unit) if item.type.unit.powers else ""
     units = {i.full_name: f" {i.type.unit}" for one in courses for i in one.version.inputs if i.type.unit.powers}
     others = ", ".join(f"{name} = {value}{units.get(name, '')}" for name, value in facts.items() if name != against)
-    title = _label(model.title, locale, model.tariff)
+    title = fonts.in_letters(model.title, hand, model.tariff)
     canvas.suptitle(title, fontsize=13, fontweight="bold")
     upper.set_title(others, fontsize=9, color="#444444") if others else None
     upper.set_ylabel(say("plot.amount", locale, unit=model.currency))
     lower.set_ylabel(say("plot.marginal", locale, unit=named(model.currency) / item.type.unit))
     canvas.align_ylabels([upper, lower])
-    name = _label(item.label, locale, against)
+    name = fonts.in_letters(item.label, hand, against)
     lower.set_xlabel(f"{name}, {unit}" if unit else name)
     if len(courses) > 1 or any(one.cliffs for one in courses):
         upper.legend(frameon=False, loc="upper left")

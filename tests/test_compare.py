@@ -204,7 +204,11 @@ def test_accounts_that_change_sides_of_an_edge_are_counted() -> None:
     other_shape = banded(15, BANDS.replace("[low, middle, high])", "[low, middle, high]) if weight < second else weight * high"))
     reshaped = tariffs.compare(banded(20), other_shape, frame)
     assert [one.charge for one in reshaped.crossed] == ["extra"]
-    assert {(one.version, one.charge, one.kind) for one in reshaped.stands} == {("old", "band_fee", "band"), ("new", "band_fee", "if"), ("new", "band_fee", "band")}
+    assert {(one.version, one.charge, one.kind) for one in reshaped.stands} == {
+        ("old", "band_fee", "band"),
+        ("new", "band_fee", "if"),
+        ("new", "band_fee", "band"),
+    }
 
 
 def test_edges_of_one_version_alone_tell_who_stands_on_which_side() -> None:
@@ -255,8 +259,10 @@ def test_a_reason_has_every_block_and_what_all_other_lines_come_to() -> None:
 def test_of_a_long_chain_of_cases_the_last_are_told() -> None:
     cases = " else ".join(f"weight * middle if weight < e{n}" for n in range(1, 9)) + " else weight * high"
     edges = "".join(f"  e{n}: {{value: {n}, unit: t}}\n" for n in range(1, 9))
-    words = BANDS.replace("weight * middle if weight <= quota else weight * high", cases).replace("values:\n", "values:\n" + edges).replace(
-        "  quota: {unit: t, step: 1, min: 0, max: 100}\n", ""
+    words = (
+        BANDS.replace("weight * middle if weight <= quota else weight * high", cases)
+        .replace("values:\n", "values:\n" + edges)
+        .replace("  quota: {unit: t, step: 1, min: 0, max: 100}\n", "")
     )
     found = tariffs.compare(banded(20), banded(20, words), {"kind": ["small"], "weight": [9], "quota": [99]})
     assert reason(found.rises[0]).rpartition(" → ")[2] == "…; weight 9 t < e7 7 t: no; weight 9 t < e8 8 t: no; so weight 9 t × high 5 CNY/t = 45.00 CNY"

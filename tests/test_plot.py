@@ -8,8 +8,11 @@ from decimal import Decimal as D
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import tariffs
+from tariffs import fonts
+from tariffs.cli import app
 from tariffs.errors import FactsError, TariffError
 from tariffs.plot import course, plot
 
@@ -68,3 +71,32 @@ def test_the_commands_draw_and_tell(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tariffs", "diff", "cn/beijing/kitchen-waste", "2021-10-31", "2022-10-31", "--locale", "en"]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, cwd=ROOT)
     assert "new charge quota_fee" in done.stdout
+
+
+def drawn(tmp_path: Path, locale: str, name: str = "a.svg") -> tuple[str, str]:
+    """What the command says, and the picture."""
+    facts = ["payer=quota_unit", "quota=10", "--against", "weight", "-o", str(tmp_path / name), "--locale", locale]
+    said = CliRunner().invoke(app, ["plot", "cn/beijing/kitchen-waste", "--on", "2022-10-31", *facts])
+    assert said.exit_code == 0, said.output
+    return said.stderr, (tmp_path / name).read_text(encoding="utf-8")
+
+
+def test_a_chinese_picture_is_written_in_the_packaged_font_where_the_system_has_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "SYSTEM", ())
+    assert fonts.packaged() is not None, "it comes with the service"
+    said, picture = drawn(tmp_path, "zh_CN")
+    assert not said and fonts.letters("zh_CN") == fonts.Letters("zh_CN", (fonts.PACKED, "DejaVu Sans"), chinese=True, outlined=True)
+    assert picture == drawn(tmp_path, "zh_CN", "b.svg")[1] != drawn(tmp_path, "en", "c.svg")[1]
+    assert fonts.letters("en", "东城").chinese and not fonts.letters("en", "east").chinese, "an English picture asks for it only where it must"
+
+
+def test_without_any_chinese_font_the_picture_is_english_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fonts, "SYSTEM", ())
+    monkeypatch.setattr(fonts, "_registered", lambda: False)
+    said, picture = drawn(tmp_path, "zh")
+    assert "图片以英文绘制" in said and picture == drawn(tmp_path, "en", "b.svg")[1]
+    rows = tmp_path / "in.csv"
+    rows.write_text("weight,payer,quota,district\n4,other,,东城\n5,other,,西城\n", encoding="utf-8")
+    given = ["compare", "cn/beijing/kitchen-waste@2022-01-01", "cn/beijing/kitchen-waste@2022-10-31", str(rows), "--by", "district"]
+    told = CliRunner().invoke(app, [*given, "--plot", str(tmp_path / "c.svg"), "--locale", "zh"])
+    assert told.exit_code == 0 and "图中 #1 为分类表的第一行" in told.stderr and "图片以英文绘制" in told.stderr

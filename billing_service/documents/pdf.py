@@ -21,13 +21,13 @@ from typing import Any
 
 import typst
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
-from justmytype_intl_cjk import get_font_pack  # type: ignore[import-untyped]
 
 from billing_service.documents import layout
 from billing_service.documents.paper import Paper
 from billing_service.messages import text
 from billing_service.problems import refused
 from billing_service.review import Review
+from tariffs.fonts import packaged
 
 FAMILY = "Noto Sans SC"
 MISSING = "〓"  # what Chinese printing sets where the type is lacking
@@ -109,10 +109,10 @@ def _printable_text(words: str, missing: dict[str, None]) -> str:
 @cache
 def _font_file() -> Path:
     """The variable font of simplified Chinese from the package that carries it (SIL Open Font License)."""
-    for folder in get_font_pack().get_font_directories():
-        for path in sorted(Path(folder).rglob("NotoSansSC*.ttf")):
-            return path
-    raise refused("pdf-font-missing", family=FAMILY)
+    found = packaged()
+    if found is None:
+        raise refused("pdf-font-missing", family=FAMILY)
+    return found
 
 
 @cache
