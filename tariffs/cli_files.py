@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,9 +49,10 @@ def rate(
     span = period_of(period, start, end, locale)
     version = version_of(tariff, on, known, span, rules, locale)
     begin = time.monotonic_ns()
-    tell = summary.teller(progress, locale, functools.partial(typer.echo, err=True, nl=False))
+    tell = _teller(progress, locale)
     options: dict[str, Any] = {"errors": errors, "workings": workings, "locale": locale, "shape": lines, "keep": keep or None}
-    done = frames.rate_file(version, source, output, period=span, progress=tell, encoding=encoding, engine=engine, **options)
+    options |= {"progress": lambda rows: tell("cli.rate-progress", rows=rows)}
+    done = frames.rate_file(version, source, output, period=span, encoding=encoding, engine=engine, **options)
     used = summary.spent(begin)
     if as_json:
         print_json(summary.as_json(done, used))
@@ -77,8 +78,9 @@ def scale(
     period: Span = None,
     start: From = None,
     end: To = None,
-    errors: Annotated[Literal["raise", "return"], typer.Option("--errors", help=_help("errors"))] = "raise",
+    errors: Annotated[Literal["raise", "return"], typer.Option("--errors", help=say("scale.help.errors", default_locale()))] = "raise",
     workings: Annotated[bool, typer.Option("--workings", help=_help("workings"))] = False,
+    progress: Annotated[bool | None, typer.Option("--progress/--no-progress", show_default=False, help=say("scale.help.progress", default_locale()))] = None,
     rules: Rules = None,
     locale: Locale,
     as_json: Json = False,
@@ -92,23 +94,24 @@ def scale(
     version = version_of(tariff, on, known, span, rules, locale)
     options: dict[str, Any] = {"period": span, "errors": errors, "workings": workings, "locale": locale}
     options |= {"run": many.by_dask(dask) if dask is not None else many.locally(workers)}
-    options |= {"progress": functools.partial(_files_progress, locale)} if sys.stderr.isatty() and not as_json else {}
+    tell = _teller(progress, locale)
+    options |= {"progress": lambda done, files, rows: tell("scale.progress", done=done, files=files, rows=rows)}
     begin = time.monotonic_ns()
     done = many.rate_files(version, source, output, **options)
     spent = {"seconds": summary.seconds((time.monotonic_ns() - begin) // 10**6), "files": len(done.files), "kept": sum(file.kept for file in done.files)}
     totals = as_text(done.totals)
     if as_json:
-        print_json({"rows": done.rows, "bad": done.bad, "totals": totals, **spent, "manifest": str(done.path)})
+        print_json({"rows": done.rows, "rated": done.rows - done.bad, "bad": done.bad, "totals": totals, **spent, "manifest": str(done.path)})
     else:
-        typer.echo(say("scale.done", locale, rows=done.rows - done.bad, total=totals["total"], currency=version.currency, path=done.path, **spent))
+        counted = {"read": done.rows, "rows": done.rows - done.bad, "bad": done.bad}
+        typer.echo(say("scale.done", locale, **counted, total=totals["total"], currency=version.currency, path=done.path, **spent))
         if done.bad:
             typer.echo(say("scale.bad", locale, rows=done.bad, path=done.path.parent / BAD), err=True)
     return not done.bad
 
 
-def _files_progress(locale: str, done: int, files: int, rows: int) -> None:
-    """One line of a terminal, written over and over."""
-    typer.echo("\r" + say("scale.progress", locale, done=done, files=files, rows=rows) + "\r", err=True, nl=False)
+def _teller(wanted: bool | None, locale: str) -> Callable[..., object]:
+    return summary.teller(wanted, locale, functools.partial(typer.echo, err=True, nl=False))
 
 
 # --- compare ------------------------------------------------------------------------------------------------------
@@ -127,6 +130,7 @@ def compare(
     target: Annotated[str | None, typer.Option("--target", metavar="AMOUNT", help=_help("compare-target"))] = None,
     explain: Annotated[list[str] | None, typer.Option("--explain", metavar="ACCOUNT", help=_help("compare-explain"))] = None,
     plot: Annotated[Path | None, typer.Option("--plot", metavar="FILE", help=_help("compare-plot"))] = None,
+    progress: Annotated[bool | None, typer.Option("--progress/--no-progress", show_default=False, help=_help("compare-progress"))] = None,
     known: Known = None,
     period: Span = None,
     start: From = None,
@@ -141,20 +145,23 @@ def compare(
     if target is not None and cost is None:
         raise typer.BadParameter(say("compare.amount", locale, value=target))
     one, other = (_at(version, known, rules, locale) for version in (old, new))
+    tell = _teller(progress, locale)
     table, rows = frames.read_table(accounts), None if stage is None else frames.read_table(stage)
-    found = compare_versions(one, other, table, stage=rows, by=by or (), key=key, target=cost, period=span, locale=locale)
+    tell("compare.progress.read", rows=table.num_rows)
+    options: dict[str, Any] = {"by": by or (), "key": key, "target": cost, "period": span, "locale": locale}
+    found = compare_versions(one, other, table, stage=rows, progress=lambda side: tell(f"compare.progress.{side}", rows=table.num_rows), **options)
     told = [rating for name in explain or [] for rating in explained_of(one, other, table, name, stage=rows, key=key, period=span)]
     if plot is not None:
         _draw(found, plot, locale)
     if as_json:
         print_json(compare_words.as_json(found, locale) | ({"explained": [report.as_json(rating) for rating in told]} if told else {}))
-        return True
+        return found.compared == found.rows
     typer.echo(compare_words.text(found, locale), nl=False)
     for rating in told:
         typer.echo("\n" + report.text(rating, locale), nl=False)
     if plot is not None:
         typer.echo(say("cli.written", locale, path=plot), err=True)
-    return True
+    return found.compared == found.rows
 
 
 def _draw(found: Comparison, output: Path, locale: str) -> None:

@@ -7,7 +7,7 @@ and quantiles are those of whole numbers of the smallest coin: nothing is sample
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
@@ -190,6 +190,7 @@ def compare(
     target: Decimal | None = None,
     period: Period | None = None,
     locale: str = "en",
+    progress: Callable[[str], object] = str,
 ) -> Comparison:
     """Every row of ``frame`` by both versions: two of one tariff, or two tariffs.
 
@@ -198,6 +199,7 @@ def compare(
     and ``period_end``, or, where one is needed, that which holds the day ``new`` was asked for. ``target`` is what has
     to come in for these rows. ``stage``: the rows by day, month or record of contracts that have a stage, given once for
     both; ``frame`` then has ``account``, and its rows are called by account and period. Reasons of refusal are in ``locale``'s language.
+    ``progress`` is told ``old`` and ``new`` once all rows are rated by that version.
     TariffError: the two cannot stand beside each other; FactsError: a column is absent or cannot be used.
     """
     if find_spec("pyarrow") is None or find_spec("numpy") is None:
@@ -209,7 +211,7 @@ def compare(
     lacking = [name for name in (*by, *([key] if key is not None else [])) if name not in opened.columns]
     if lacking:
         raise FactsError([Problem("compare-column", {"name": name}) for name in lacking])
-    return _compared(_work(old, new, opened, stage, period, key, locale), frame, tuple(by), target)
+    return _compared(_work(old, new, opened, stage, period, key, locale), frame, tuple(by), target, progress)
 
 
 def explained_of(
@@ -325,7 +327,7 @@ def _work(old: TariffVersion, new: TariffVersion, opened: Any, stage: Any, perio
     return _Work(old, new, opened, stage, span, key if key is not None or stage is None else "account", locale)
 
 
-def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | None) -> Comparison:
+def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | None, progress: Callable[[str], object]) -> Comparison:
     import numpy as np
 
     from tariffs import coins
@@ -334,7 +336,10 @@ def _compared(work: _Work, frame: Any, by: tuple[str, ...], target: Decimal | No
     asked = _question(work.old.model, work.new.model)
     edges, models = asked.edges, (asked.old, asked.new)
     probes = [model.charges[len(version.model.charges) :] for version, model in zip((work.old, work.new), models, strict=True)]
-    results = [_rate(work, replace(version, on=None, model=model), version, frame) for version, model in zip((work.old, work.new), models, strict=True)]
+    results = []
+    for side, version, model in zip(("old", "new"), (work.old, work.new), models, strict=True):
+        results.append(_rate(work, replace(version, on=None, model=model), version, frame))
+        progress(side)
     digits = max([digits, *(coins.scale(column) for amounts, _ in results for column in amounts.values())])
     before, after = (
         _read(version.model, own, *result, digits, work.frame.rows) for version, own, result in zip((work.old, work.new), probes, results, strict=True)

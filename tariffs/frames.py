@@ -178,7 +178,7 @@ def _run(job: _Job, batches: Iterator[Rows], good: Sink, bad: Sink, progress: Ca
                     files_out.append(sink, piece, schema)
         progress(rows)
     if refused and job.errors == "raise":
-        raise FactsError([Problem("rows-refused", {"count": str(refused), "told": str(len(told))}), *told])
+        raise FactsError([Problem("file-rows-refused", {"count": str(refused), "told": str(len(told))}), *told])
     return Outcome(rows, bad.rows, good.path, bad.path if bad.rows else None, totals)
 
 

@@ -193,7 +193,7 @@ def rate_files(
                 problems.extend(answer)
             progress(len(receipts), len(sources), sum(receipt.rows for receipt in receipts))
         if problems:
-            raise TariffError(problems)
+            raise TariffError([*problems, Problem("scale-unfinished", {"done": str(len(receipts)), "files": str(len(sources)), "path": str(target)})])
         assert sorted(receipt.name for receipt in receipts) == sorted(sources), "the engine answered for every file, once"
         return manifest.summed(target, described, receipts)
 

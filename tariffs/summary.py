@@ -44,6 +44,7 @@ def as_json(done: Outcome, used: Spent) -> dict[str, Any]:
     """For machines; amounts as text."""
     return {
         "rows": done.rows,
+        "rated": done.rows - done.bad,
         "bad": done.bad,
         "output": str(done.path),
         "bad_output": str(done.bad_path) if done.bad_path else None,
@@ -60,7 +61,7 @@ def text(done: Outcome, used: Spent, currency: str, locale: str) -> list[str]:
     """For people, a line each."""
     amounts = [(f"  {name}", str(amount), currency) for name, amount in done.totals.items()]
     return [
-        say("cli.rated", locale, rows=done.rows - done.bad, path=done.path),
+        say("cli.rated", locale, read=done.rows, rows=done.rows - done.bad, bad=done.bad, path=done.path),
         *aligned(amounts),
         say("cli.rate-summary", locale, seconds=seconds(used.milliseconds), speed=_speed(done.rows, used), peak_mebibytes=used.peak_mebibytes),
     ]
@@ -70,10 +71,12 @@ def _speed(rows: int, used: Spent) -> int:
     return rows * 1000 // max(1, used.milliseconds)
 
 
-def teller(wanted: bool | None, locale: str, write: Callable[[str], object]) -> Callable[[int], object]:
-    """Who is told of the rows done so far: nobody, unless wanted or (None) somebody watches a terminal; there one line is written over and over."""
+def teller(wanted: bool | None, locale: str, write: Callable[[str], object]) -> Callable[..., object]:
+    """Who is told how far long work is, ``(key of the sentence, its values)``: nobody, unless wanted or (None) somebody watches a terminal;
+    there one line is written over and over.
+    """
     watched = sys.stderr.isatty()
     if not (watched if wanted is None else wanted):
-        return int
+        return lambda key, **values: None
     end = "\r" if watched else "\n"
-    return lambda rows: write(say("cli.rate-progress", locale, rows=rows) + end)
+    return lambda key, **values: write(say(key, locale, **values) + end)

@@ -287,6 +287,17 @@ def test_what_cannot_be_compared_is_said() -> None:
         explained_of(old, new, frame, "B", key="account")
 
 
+def test_the_command_says_how_far_it_is_and_leaves_with_one_where_rows_were_refused(tmp_path: Path) -> None:
+    rows = tmp_path / "in.csv"
+    for weights, code in (("4\n5", 0), ("4\n-1", 1), ("-1\n-2", 1)):
+        rows.write_text("weight,payer\n" + weights.replace("\n", ",other\n") + ",other\n", encoding="utf-8")
+        for more in ([], ["--json"]):
+            said = CliRunner().invoke(app, ["compare", OLD, NEW, str(rows), "--locale", "en", "--progress", *more])
+            assert said.exit_code == code, said.output
+            told = ["2 rows read", "2 rows rated by the old version", "2 rows rated by the new version"]
+            assert said.stderr.splitlines() == told and CliRunner().invoke(app, ["compare", OLD, NEW, str(rows), "--locale", "en"]).stderr == ""
+
+
 def pilot() -> tuple[tariffs.TariffVersion, tariffs.TariffVersion]:
     return tariffs.load(what_if.FLAT, on="2026-01-01", rules=YANGQUAN), tariffs.load(what_if.PILOT, on="2026-07-01", rules=YANGQUAN)
 

@@ -137,11 +137,13 @@ def test_refusals_name_the_row_of_the_file(source: Path) -> None:
     with pytest.raises(TariffError) as raised:
         rate(source)
     assert [(problem.code, problem.values.get("row")) for problem in raised.value.problems] == [
-        ("rows-refused", None),
+        ("file-rows-refused", None),
         ("row-ragged", "3"),
         ("below-minimum", "4"),
     ]
     assert raised.value.problems[0].values["count"] == "2"
+    assert "--errors return" in raised.value.problems[0].text("en") and "by row from 1" in raised.value.problems[0].text("en")
+    assert "--errors return" in raised.value.problems[0].text("zh") and "行号从 1 起" in raised.value.problems[0].text("zh")
     assert sorted(path.name for path in source.parent.iterdir()) == ["in.csv"]
 
 
@@ -174,7 +176,7 @@ def test_a_file_is_never_written_over_its_input(source: Path) -> None:
 def test_what_was_there_stays_until_all_is_written(source: Path) -> None:
     (source.parent / "out.csv").write_text("earlier", encoding="utf-8")
     source.write_text(HEAD + GOOD + "3,other,-1,\n", encoding="utf-8")
-    assert codes(lambda: rate(source))[0] == "rows-refused"
+    assert codes(lambda: rate(source))[0] == "file-rows-refused"
     assert (source.parent / "out.csv").read_text(encoding="utf-8") == "earlier"
     source.write_text(HEAD + GOOD, encoding="utf-8")
     rate(source)

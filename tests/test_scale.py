@@ -148,12 +148,18 @@ def test_a_file_that_cannot_be_rated_is_told_with_its_place_and_the_others_are_k
     target, done = tmp_path / "out", list[str]()
     with pytest.raises(tariffs.TariffError) as caught:
         scale.rate_files(VERSION, source, target, run=counting(done))
-    assert {str(problem.where) for problem in caught.value.problems} == {str(source / "south.csv")}
+    *told, last = caught.value.problems
+    assert {str(problem.where) for problem in told} == {str(source / "south.csv")}
+    assert (last.code, last.values["done"], last.values["files"]) == (
+        "scale-unfinished",
+        str(FILES),
+        str(FILES + 1),
+    ) and "a manifest is written only when all are" in last.text("en")
     assert not (target / "_manifest.json").exists()
     done.clear()
     assert scale.rate_files(VERSION, source, target, errors="return", run=counting(done)).bad == 1
     assert done == ["south.csv"]
-    assert codes(lambda: scale.rate_files(VERSION, source, target)) == ["rows-refused", "below-minimum"]  # kept rows are not forgiven
+    assert codes(lambda: scale.rate_files(VERSION, source, target)) == ["file-rows-refused", "below-minimum", "scale-unfinished"]  # kept rows are not forgiven
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(source: Path, tmp_path: Path) -> None:
@@ -329,7 +335,7 @@ def test_the_command_rates_a_folder_and_says_what_it_came_to(source: Path, tmp_p
     assert f"{source / 'south.csv'}: " in refused.stderr
     done = command(*options, "--errors", "return")
     assert done.returncode == 1  # a row is bad
-    assert done.stdout.startswith(f"7 files ({FILES} of them finished before), 18002 rows rated, total ")
+    assert done.stdout.startswith(f"7 files ({FILES} of them finished before), 18003 rows read, 18002 rated, 1 bad; total ")
     assert "_bad" in done.stderr
     told = json.loads(command(*options, "--errors", "return", "--json").stdout)
     written = json.loads((tmp_path / "out" / manifest.MANIFEST).read_text(encoding="utf-8"))
