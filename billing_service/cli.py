@@ -39,6 +39,7 @@ from billing_service.store import connect
 from billing_service.store import runs as store
 from billing_service.store.connect import Engine
 from tariffs.messages import label
+from tariffs.options import run as run_program
 
 _EVERY = store.EVERY
 _WITH_DOCUMENTS = ("issued", "issuing", *store.OPEN)
@@ -321,4 +322,4 @@ app.add_typer(cli_runs.app)
 
 def main() -> None:
     """The console script."""
-    app()
+    run_program(app, "billing")

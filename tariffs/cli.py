@@ -24,7 +24,7 @@ from tariffs.messages import label
 from tariffs.messages import text as say
 from tariffs.model import Rating, Version
 from tariffs.money import read_number
-from tariffs.options import From, Json, Known, Locale, On, Rules, Span, Tariff, To, day_of, default_locale, door, period_of, print_json, tell, version_of
+from tariffs.options import From, Json, Known, Locale, On, Rules, Span, Tariff, To, day_of, default_locale, door, period_of, print_json, run, tell, version_of
 from tariffs.options import help_text as _help
 from tariffs.words import called, quantity, reader
 
@@ -38,7 +38,7 @@ def main() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "-1")  # Arrow keeps its pages for the next batch: fresh ones cost a tenth of the time
     try:
-        app(prog_name="tariffs")
+        run(app, "tariffs")
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:  # noqa: BLE001

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 BATCH = 2**19  # rows read, rated and written at a time
 BLOCK = 2**24  # bytes of CSV read at a time
 KINDS = (".csv", ".parquet")
+SEPARATORS = {";": ";", "\t": "TAB", "|": "|"}  # not ours; as they are named
 SHOWN = 20  # ragged rows told of a file read whole
 
 
@@ -138,7 +139,15 @@ def _csv_head(path: Path, encoding: str) -> list[str]:
         raise unread(path, error) from None
     if not found:
         raise fail(TariffError, "file-empty", path=path)
+    _commas(path, found)
     return found
+
+
+def _commas(path: Path, head: list[str]) -> None:
+    """Of a header in one cell the separator is named that it was written with, as spreadsheets do elsewhere. TariffError if there is one."""
+    for sign, named in SEPARATORS.items():
+        if len(head) == 1 and sign in head[0]:
+            raise fail(TariffError, "file-separator", path=path, found=named, cells=len(head[0].split(sign)))
 
 
 def _is_utf8(encoding: str) -> bool:

@@ -269,6 +269,9 @@ def _total(column: Any, digits: int, known: Sequence[Numbers]) -> Decimal:
 
 def _ragged(one: files_in.Ragged) -> Problem:
     values = {"row": str(one.row), "cells": str(one.cells), "expected": str(one.expected), "text": one.text[:200]}
+    other = next((sign for sign in files_in.SEPARATORS if one.cells == 1 and one.text.count(sign) == one.expected - 1), None)
+    if other is not None:
+        return Problem("row-separator", {**values, "found": files_in.SEPARATORS[other]}, None, f"[{one.row}]")
     return Problem("row-ragged", values, None, f"[{one.row}]")
 
 

@@ -47,6 +47,18 @@ Tariff = Annotated[str, typer.Argument(metavar="TARIFF", help=help_text("tariff"
 # --- how a command ends, and how its values are read ---------------------------------------------------------------
 
 
+def run(app: typer.Typer, name: str) -> None:
+    """The program, which ends here; wrong use is told without what pydantic, by which typer reads values, writes before its sentences."""
+    try:
+        code = app(prog_name=name, standalone_mode=False)
+    except typer.TyperException as error:
+        wrong: Any = error
+        wrong.message = error.message.removeprefix("Value error, ")
+        wrong.show()
+        code = wrong.exit_code
+    raise SystemExit(code)
+
+
 def door(command: Callable[_P, bool]) -> Callable[_P, None]:
     """A command that answers whether all is well; problems of any kind are told and give exit 1."""
 

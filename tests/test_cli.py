@@ -363,3 +363,9 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     done = tariffs("rate", KITCHEN, tmp_path / "in.csv", "-o", tmp_path / "no" / "out.csv", "--on", "2022-10-31")
     assert done.returncode == 1
     assert "cannot be written (No such file or directory)" in done.stderr
+
+
+def test_wrong_use_is_told_without_what_reads_the_values(tmp_path: Path) -> None:
+    said = tariffs("rate", KITCHEN, "--on", "2022-10-31", tmp_path / "in.csv", "-o", tmp_path / "out.csv", "--lines", "tall")
+    assert said.returncode == 2 and "'tall' is not one of 'wide', 'long'" in said.stderr and "Value error" not in said.stderr
+    assert tariffs("nothing").returncode == 2 and tariffs("rate", "--help").returncode == 0

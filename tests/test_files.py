@@ -132,6 +132,21 @@ def test_a_ragged_row_goes_apart_with_its_number_and_its_text(source: Path, monk
     assert "6,other,5,6,7" in bad[3]["reason"]
 
 
+@pytest.mark.parametrize(("sign", "named"), [(";", ";"), ("\t", "TAB"), ("|", "|")])
+def test_another_separator_than_the_comma_is_named(source: Path, sign: str, named: str) -> None:
+    source.write_text((HEAD + GOOD).replace(",", sign), encoding="utf-8")
+    with pytest.raises(TariffError) as raised:
+        rate(source)
+    assert [(p.code, p.values["found"], p.values["cells"]) for p in raised.value.problems] == [("file-separator", named, "4")]
+    source.write_text(HEAD + GOOD + f"3{sign}other{sign}5{sign}\n", encoding="utf-8")
+    with pytest.raises(TariffError) as raised:
+        rate(source)
+    assert [(p.code, p.values.get("found"), p.values.get("row")) for p in raised.value.problems] == [
+        ("file-rows-refused", None, None),
+        ("row-separator", named, "3"),
+    ]
+
+
 def test_refusals_name_the_row_of_the_file(source: Path) -> None:
     source.write_text(HEAD + GOOD + "3,other\n4,other,-1,\n", encoding="utf-8")
     with pytest.raises(TariffError) as raised:

@@ -26,7 +26,8 @@ def print_one(conn: Connection, settings: Settings, number: str, path: Path, loc
     found = paper.by_number(conn, settings, number)
     if found is None:
         raise refused("no-such-document", number=number)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.is_dir():
+        raise refused("document-folder", file=path, folder=path.parent)
     path.write_bytes(form(found, locale))
 
 
