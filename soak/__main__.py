@@ -1,11 +1,4 @@
-"""``python -m soak packs --rows N [--tariff X] [--everywhere]``, ``differential --seconds N [--seed S]`` ``decompose --n N [--seed S]``
-and ``kills --n N --accounts N --db both|sqlite|postgresql``
-and ``machine --examples N --steps N --seed S --db both``
-and ``api --cases N --lives N --steps N --seed S --db both``
-and ``client --db both`` (needs the network)
-and ``writers --clients N --seconds N --seed S --db both``
-and ``retroactive --accounts N --seed S --db both``.
-"""
+"""``python -m soak COMMAND``: long searches for what the suite has no time for; ``python -m soak COMMAND --help`` lists the options of one."""
 
 from __future__ import annotations
 
@@ -16,43 +9,60 @@ from soak import api, client, decompose, differential, kills, machine, packs, re
 
 
 def main() -> None:
+    given = _parser().parse_args()
+    match given.what:
+        case "packs":
+            sys.exit(packs.run(given.rows, given.seed, explained=given.explained, tariff=given.tariff, everywhere=given.everywhere, show=given.show))
+        case "differential":
+            differential.run(given.seconds, given.seed)
+        case "decompose":
+            decompose.run(given.n, given.seed)
+        case "kills":
+            sys.exit(1 if kills.soak(given.n, given.accounts, given.db, given.seed, given.chunk) else 0)
+        case "machine":
+            sys.exit(machine.soak(given.db, given.examples, given.steps, given.seed))
+        case "api":
+            sys.exit(1 if api.soak(given.db, given.cases, given.lives, given.steps, given.seed) else 0)
+        case "client":
+            sys.exit(1 if client.soak(given.db) else 0)
+        case "writers":
+            sys.exit(1 if writers.soak(given.db, given.clients, given.seconds, given.seed) else 0)
+        case "retroactive":
+            sys.exit(retroactive.soak(given.accounts, given.db, given.seed))
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The commands, each with the options it looks at."""
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("what", choices=["api", "client", "decompose", "differential", "packs", "kills", "machine", "retroactive", "writers"])
-    parser.add_argument("--seconds", type=int, default=60)
-    parser.add_argument("--rows", type=int, default=1000, help="rows a published version")
-    parser.add_argument("--explained", type=int, default=10_000, help="of these rows, how many are held against explain too")
-    parser.add_argument("--tariff", default="", help="only packs with this in their id")
-    parser.add_argument("--everywhere", action="store_true", help="the packs of the examples and the tests too")
-    parser.add_argument("--show", action="store_true", help="print each decimal loop")
-    parser.add_argument("--n", type=int, default=10_000, help="plant-months to decompose")
-    parser.add_argument("--seed", type=int, default=0, help="the first seed; versions run through the seeds from here")
-    parser.add_argument("--accounts", type=int, default=50_000, help="accounts of the city")
-    parser.add_argument("--chunk", type=int, default=2_000, help="accounts a transaction")
-    parser.add_argument("--examples", type=int, default=100, help="lives of the machine")
-    parser.add_argument("--steps", type=int, default=30, help="steps a life")
-    parser.add_argument("--db", choices=["both", "sqlite", "postgresql"], default="both")
-    parser.add_argument("--clients", type=int, default=32, help="how many write at once")
-    parser.add_argument("--cases", type=int, default=60, help="cases for each operation of the API")
-    parser.add_argument("--lives", type=int, default=60, help="chains of requests that follow links")
-    given = parser.parse_args()
-    if given.what == "client":
-        sys.exit(1 if client.soak(given.db) else 0)
-    if given.what == "api":
-        sys.exit(1 if api.soak(given.db, given.cases, given.lives, given.steps, given.seed) else 0)
-    if given.what == "writers":
-        sys.exit(1 if writers.soak(given.db, given.clients, given.seconds, given.seed) else 0)
-    if given.what == "machine":
-        sys.exit(machine.soak(given.db, given.examples, given.steps, given.seed))
-    if given.what == "retroactive":
-        sys.exit(retroactive.soak(given.accounts, given.db, given.seed))
-    if given.what == "kills":
-        sys.exit(1 if kills.soak(given.n, given.accounts, given.db, given.seed, given.chunk) else 0)
-    if given.what == "packs":
-        sys.exit(packs.run(given.rows, given.seed, explained=given.explained, tariff=given.tariff, everywhere=given.everywhere, show=given.show))
-    if given.what == "decompose":
-        decompose.run(given.n, given.seed)
-    else:
-        differential.run(given.seconds, given.seed)
+    commands = parser.add_subparsers(dest="what", metavar="COMMAND", required=True)
+
+    def command(name: str, words: str, *, seeded: bool = True, stored: bool = False, **numbers: tuple[int, str]) -> argparse.ArgumentParser:
+        own = commands.add_parser(name, help=words, description=words)
+        for option, (default, said) in numbers.items():
+            own.add_argument(f"--{option}", type=int, default=default, metavar="N", help=f"{said} ({default})")
+        if seeded:
+            own.add_argument("--seed", type=int, default=0, metavar="N", help="the first seed; versions run through the seeds from here (0)")
+        if stored:
+            own.add_argument("--db", choices=["both", "sqlite", "postgresql"], default="both", help="which database (both)")
+        return own
+
+    steps = (30, "steps a life")
+    explained = (10_000, "of these rows, how many are held against explain too")
+    own = command("packs", "every path of every pack against a loop over decimals", rows=(1000, "rows a published version"), explained=explained)
+    own.add_argument("--tariff", default="", metavar="TEXT", help="only packs with this in their id")
+    own.add_argument("--everywhere", action="store_true", help="the packs of the examples and the tests too")
+    own.add_argument("--show", action="store_true", help="print each decimal loop")
+    command("differential", "random versions and facts through both evaluators", seconds=(60, "how long"))
+    command("decompose", "differences between settlements add up", n=(10_000, "plant-months to decompose"))
+    killed = {"n": (10_000, "kills"), "accounts": (50_000, "accounts of the city"), "chunk": (2_000, "accounts a transaction")}
+    command("kills", "a city's month whose processes are killed", stored=True, **killed)
+    command("machine", "random lives of the service against a model", stored=True, examples=(100, "lives"), steps=steps)
+    asked = {"cases": (60, "cases for each operation"), "lives": (60, "chains of requests that follow links")}
+    command("api", "bodies of every kind and chains of requests", stored=True, **asked, steps=steps)
+    command("client", "a client generated from OpenAPI bills a month (needs the network)", seeded=False, stored=True)
+    command("writers", "many write at once", stored=True, clients=(32, "how many"), seconds=(60, "how long"))
+    command("retroactive", "a price changed backwards for a city", stored=True, accounts=(50_000, "accounts of the city"))
+    return parser
 
 
 if __name__ == "__main__":
