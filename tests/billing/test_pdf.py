@@ -256,6 +256,7 @@ def test_a_person_prints_a_document_and_a_run(city: Office, tmp_path: Path) -> N
     assert openpyxl.load_workbook(tmp_path / "one.xlsx").sheetnames == ["Document", "lines", "Prices applied"]
     assert city.refuses("document", "INV-1999-1", "-o", tmp_path / "none.pdf").codes == ["no-such-document"]
     assert city.refuses("document", number, "-o", tmp_path / "one.doc").codes == ["document-format"]
+    assert city.refuses("document", number, "-o", tmp_path / "new" / "one.pdf").codes == ["document-folder"] and not (tmp_path / "new").exists()
     done = city.does("export", "-o", tmp_path / "out", "--pdf")
     assert {"run.pdf", "pdf/"} <= set(done["files"])
     documents = city.rows("documents")
