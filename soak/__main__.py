@@ -54,14 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument("--show", action="store_true", help="print each decimal loop")
     command("differential", "random versions and facts through both evaluators", seconds=(60, "how long"))
     command("decompose", "differences between settlements add up", n=(10_000, "plant-months to decompose"))
-    killed = {"n": (10_000, "kills"), "accounts": (50_000, "accounts of the city"), "chunk": (2_000, "accounts a transaction")}
-    command("kills", "a city's month whose processes are killed", stored=True, **killed)
+    city = (50_000, "accounts of the city")
+    command("kills", "a city's month whose processes are killed", stored=True, n=(10_000, "kills"), accounts=city, chunk=(2_000, "accounts a transaction"))
     command("machine", "random lives of the service against a model", stored=True, examples=(100, "lives"), steps=steps)
-    asked = {"cases": (60, "cases for each operation"), "lives": (60, "chains of requests that follow links")}
-    command("api", "bodies of every kind and chains of requests", stored=True, **asked, steps=steps)
+    lives = (60, "chains of requests that follow links")
+    command("api", "bodies of every kind and chains of requests", stored=True, cases=(60, "cases for each operation"), lives=lives, steps=steps)
     command("client", "a client generated from OpenAPI bills a month (needs the network)", seeded=False, stored=True)
     command("writers", "many write at once", stored=True, clients=(32, "how many"), seconds=(60, "how long"))
-    command("retroactive", "a price changed backwards for a city", stored=True, accounts=(50_000, "accounts of the city"))
+    command("retroactive", "a price changed backwards for a city", stored=True, accounts=city)
     return parser
 
 
