@@ -180,8 +180,9 @@ def test_a_key_ends_after_a_year_unless_another_end_or_none_is_written(city: Off
     year = [row["expires_at"] - row["created_at"] for row in city.rows("api_keys") if row["expires_at"]]
     assert year == [timedelta(days=365)] * 2
     with calling(city, "admin") as client:
-        for number, (asked, ends) in enumerate((({}, True), ({"expires": "never"}, False), ({"expires": None}, True))):
-            body = {"name": "desk", "scopes": ["read"], **asked}
+        said_of_it: list[tuple[dict[str, Any], bool]] = [({}, True), ({"expires": "never"}, False), ({"expires": None}, True)]
+        for number, (asked, ends) in enumerate(said_of_it):
+            body: dict[str, Any] = {"name": "desk", "scopes": ["read"], **asked}
             answer = client.post("/v1/keys", json=body, headers={"idempotency-key": str(number)})
             assert answer.status_code == 201 and (answer.json()["expires"] is not None) is ends
         body = {"name": "desk", "scopes": ["read"], "expires": "soon"}
