@@ -20,6 +20,7 @@ from billing_service.door import (
     Locale,
     Rules,
     Run,
+    Utility,
     day_of,
     door,
     help_of,
@@ -49,8 +50,8 @@ app = typer.Typer(help=help_of("billing"), no_args_is_help=True, add_completion=
 
 
 @app.command(help=help_of("init"))
-def init(db: Db = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    settings = settings_of(db, None, user, locale)
+def init(db: Db = "", utility: Utility = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
+    settings = settings_of(db, utility, None, user, locale)
     with door(settings, as_json, ready=False) as (engine, out):
         changed = connect.migrate(engine, settings.utility)
         if as_json:
@@ -65,12 +66,13 @@ def adopt(
     on: Annotated[str, typer.Argument(metavar="DATE", help=help_of("date"))],
     document: Annotated[str, typer.Option("--document", help=help_of("document"))],
     db: Db = "",
+    utility: Utility = "",
     rules: Rules = None,
     user: As = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, rules, user, locale)
+    settings = settings_of(db, utility, rules, user, locale)
     day = day_of(on, "DATE", locale)
     with door(settings, as_json) as (engine, out):
         version, new = runs.adopt(engine, settings, tariff, day, document, runs.clock())
@@ -85,12 +87,13 @@ def adopt(
 def import_(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help=help_of("folder"))],
     db: Db = "",
+    utility: Utility = "",
     user: As = "",
     limit: Limit = 50,
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, None, user, locale)
+    settings = settings_of(db, utility, None, user, locale)
     with door(settings, as_json) as (engine, out):
         found = import_folder(engine, settings.utility, folder, settings.user, runs.clock())
         if as_json:
@@ -125,13 +128,14 @@ def import_lab(
     mapping: Annotated[Path | None, typer.Option("--map", help=help_of("lab-map"), show_default=False)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=help_of("lab-dry-run"))] = False,
     db: Db = "",
+    utility: Utility = "",
     rules: Rules = None,
     user: As = "",
     limit: Limit = 50,
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, rules, user, locale)
+    settings = settings_of(db, utility, rules, user, locale)
     span = period_of(period, start, end, locale)
     with door(settings, as_json) as (engine, out):
         words = read_mapping(mapping) if mapping else Words()
@@ -153,12 +157,13 @@ def run(
     workers: Annotated[int, typer.Option("--workers", min=1, max=64, help=help_of("workers"))] = 1,
     chunk: Annotated[int, typer.Option("--chunk", min=1, max=runs.MOST, help=help_of("chunk"))] = runs.CHUNK,
     db: Db = "",
+    utility: Utility = "",
     rules: Rules = None,
     user: As = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, rules, user, locale)
+    settings = settings_of(db, utility, rules, user, locale)
     span = period_of(period, start, end, locale)
     day = day_of(known, "--known", locale) if known else None
     with door(settings, as_json) as (engine, out), shown_progress(locale) as progress:
@@ -176,6 +181,7 @@ def settle(
     known: Annotated[str, typer.Option("--known", help=help_of("known"), show_default=False)] = "",
     folder: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help=help_of("output"), show_default=False)] = None,
     db: Db = "",
+    utility: Utility = "",
     rules: Rules = None,
     user: As = "",
     as_json: Json = False,
@@ -184,7 +190,7 @@ def settle(
     from billing_service.documents.settlement import write_settlements
     from billing_service.settling import settle as use_case
 
-    settings = settings_of(db, rules, user, locale)
+    settings = settings_of(db, utility, rules, user, locale)
     span = month_or_year(period, locale)
     day = day_of(known, "--known", locale) if known else None
     with door(settings, as_json) as (engine, out), shown_progress(locale) as progress:
@@ -199,8 +205,8 @@ def settle(
 
 
 @app.command(help=help_of("review"))
-def review(run: Run = "", db: Db = "", user: As = "", limit: Limit = 3, as_json: Json = False, locale: Locale = LOCALE) -> None:
-    settings = settings_of(db, None, user, locale)
+def review(run: Run = "", db: Db = "", utility: Utility = "", user: As = "", limit: Limit = 3, as_json: Json = False, locale: Locale = LOCALE) -> None:
+    settings = settings_of(db, utility, None, user, locale)
     with door(settings, as_json) as (engine, out):
         found = runs.review(engine, settings, run, runs.clock())
         with connect.reading(engine, settings.utility) as conn:
@@ -224,23 +230,23 @@ def _step(action: Callable[[Engine, Settings, str, Any], str], said: str, run: s
 
 
 @app.command(help=help_of("approve"))
-def approve(run: Run = "", db: Db = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    _step(runs.approve, "say.approved", run, settings_of(db, None, user, locale), as_json)
+def approve(run: Run = "", db: Db = "", utility: Utility = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
+    _step(runs.approve, "say.approved", run, settings_of(db, utility, None, user, locale), as_json)
 
 
 @app.command(help=help_of("issue"))
-def issue(run: Run = "", db: Db = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    _step(working.issue, "say.issued", run, settings_of(db, None, user, locale), as_json)
+def issue(run: Run = "", db: Db = "", utility: Utility = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
+    _step(working.issue, "say.issued", run, settings_of(db, utility, None, user, locale), as_json)
 
 
 @app.command(help=help_of("cancel"))
-def cancel(run: Run = "", db: Db = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    _step(runs.cancel, "say.cancelled", run, settings_of(db, None, user, locale), as_json)
+def cancel(run: Run = "", db: Db = "", utility: Utility = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
+    _step(runs.cancel, "say.cancelled", run, settings_of(db, utility, None, user, locale), as_json)
 
 
 @app.command("runs", help=help_of("runs"))
-def runs_(db: Db = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    settings = settings_of(db, None, "", locale)
+def runs_(db: Db = "", utility: Utility = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
+    settings = settings_of(db, utility, None, "", locale)
     with door(settings, as_json) as (engine, out), connect.reading(engine, settings.utility) as conn:
         found, failed = store.every(conn, settings.utility), store.count_failed(conn, settings.utility)
         if as_json:
@@ -256,13 +262,14 @@ def export(
     run: Run = "",
     folder: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help=help_of("output"), show_default=False)] = None,
     db: Db = "",
+    utility: Utility = "",
     pdf: Annotated[bool, typer.Option("--pdf", help=help_of("pdf"))] = False,
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
     from billing_service.documents.export import export as write
 
-    settings = settings_of(db, None, "", locale)
+    settings = settings_of(db, utility, None, "", locale)
     with door(settings, as_json) as (engine, out), shown_progress(locale) as progress, connect.reading(engine, settings.utility) as conn:
         found = runs.pick(conn, settings.utility, run, _WITH_DOCUMENTS)
         seen = reviews.look(conn, settings.utility, found)
@@ -283,12 +290,13 @@ def document(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help=help_of("document-number"))],
     file: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help=help_of("document-output"), show_default=False)] = None,
     db: Db = "",
+    utility: Utility = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
     from billing_service.documents.printing import print_one
 
-    settings = settings_of(db, None, "", locale)
+    settings = settings_of(db, utility, None, "", locale)
     path = file or Path(f"{number}.pdf")
     with door(settings, as_json) as (engine, out), connect.reading(engine, settings.utility) as conn:
         print_one(conn, settings, number, path, locale)
@@ -310,8 +318,8 @@ def serve(
 
     from billing_service.app import create_app
 
-    settings = settings_of(db, rules, "", locale)
-    with door(settings, False):
+    settings = settings_of(db, "", rules, "", locale)
+    with door(replace(settings, utility=""), False):  # each key names its own
         uvicorn.run(create_app(settings), host=host, port=port, log_level="info")
 
 

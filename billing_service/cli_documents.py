@@ -13,7 +13,7 @@ from billing_service import verify as verifying
 from billing_service.crediting import Asked
 from billing_service.documents import explanation
 from billing_service.documents.invoice import money
-from billing_service.door import LOCALE, As, Db, Json, Locale, Rules, day_of, door, help_of, month_or_year, settings_of, show, shown_progress
+from billing_service.door import LOCALE, As, Db, Json, Locale, Rules, Utility, day_of, door, help_of, month_or_year, settings_of, show, shown_progress
 from billing_service.problems import refused
 from billing_service.runs import clock
 from billing_service.store import documents
@@ -28,11 +28,12 @@ def credit(
     reason: Annotated[str, typer.Option("--reason", help=help_of("credit-reason"))],
     charge: Annotated[list[str] | None, typer.Option("--charge", metavar="CHARGE=AMOUNT", help=help_of("credit-charge"), show_default=False)] = None,
     db: Db = "",
+    utility: Utility = "",
     user: As = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, None, user, locale)
+    settings = settings_of(db, utility, None, user, locale)
     with door(settings, as_json) as (engine, out):
         made = crediting.credit(engine, settings, number, [_asked(one) for one in charge or ()], reason, clock())
         with reading(engine, settings.utility) as conn:
@@ -57,10 +58,11 @@ def _asked(text: str) -> Asked:
 def explain(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help=help_of("document-number"))],
     db: Db = "",
+    utility: Utility = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, None, "", locale)
+    settings = settings_of(db, utility, None, "", locale)
     with door(settings, as_json) as (engine, out), reading(engine, settings.utility) as conn:
         found = explanation.by_number(conn, settings, number)
         if found is None:
@@ -76,21 +78,24 @@ def correct(
     known: Annotated[str, typer.Option("--known", help=help_of("correct-known"))] = "now",
     period: Annotated[list[str] | None, typer.Option("--period", help=help_of("correct-period"), show_default=False)] = None,
     db: Db = "",
+    utility: Utility = "",
     rules: Rules = None,
     user: As = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, rules, user, locale)
+    settings = settings_of(db, utility, rules, user, locale)
     day = None if known == "now" else day_of(known, "--known", locale)
     spans = [month_or_year(one, locale) for one in period or ()]
     with door(settings, as_json) as (engine, out), shown_progress(locale) as progress:
         found = corrections.correct(engine, settings, spans, day, clock(), progress)
+        with reading(engine, settings.utility) as conn:
+            back = corrections.taking_back(conn, settings.utility, [one.outcome.id for one in found if one.outcome])
         told = [(one, {"start": one.period[0], "end": one.period[1], "plant": one.plant}) for one in found]
         if as_json:
             made = [
                 said
-                | ({name: getattr(one.outcome, name) for name in one.outcome.__slots__} if one.outcome else {})
+                | ({name: getattr(one.outcome, name) for name in one.outcome.__slots__} | {"takes_back": back.get(one.outcome.id, 0)} if one.outcome else {})
                 | {"problems": [problems.as_json(wrong, locale) for wrong in one.problems]}
                 for one, said in told
             ]
@@ -100,6 +105,8 @@ def correct(
                 if one.outcome:
                     counts = {name: getattr(one.outcome, name) for name in ("invoices", "differences", "unchanged", "parked")}
                     screens.tell(out, "say.corrected", locale, run=one.outcome.id or "-", **counts, **said)
+                if taken := back.get(one.outcome.id if one.outcome else ""):
+                    screens.tell(out, "say.takes-back", locale, count=taken, known=day, run=one.outcome.id if one.outcome else "")
                 screens.troubles(out, one.problems, locale)
             if not found:
                 screens.tell(out, "say.corrected-nothing", locale)
@@ -114,10 +121,11 @@ def verify(
     every: Annotated[bool, typer.Option("--all", help=help_of("verify-all"))] = False,
     anchor: Annotated[str, typer.Option("--anchor", metavar="SEQ:HASH", help=help_of("verify-anchor"), show_default=False)] = "",
     db: Db = "",
+    utility: Utility = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, None, "", locale)
+    settings = settings_of(db, utility, None, "", locale)
     with door(settings, as_json) as (engine, out), shown_progress(locale) as progress, reading(engine, settings.utility) as conn:
         kept = _anchor(anchor) if anchor else None
         found = verifying.verify(conn, settings.utility, progress, sample=None if every else sample, seed=seed, anchor=kept)

@@ -7,21 +7,26 @@ from typing import Annotated
 import typer
 
 from billing_service import holds, naming, runs, screens, working
-from billing_service.door import LOCALE, As, Db, Json, Locale, Run, door, help_of, settings_of, show, shown_progress
+from billing_service.door import LOCALE, As, Db, Json, Locale, Run, Utility, door, help_of, settings_of, show, shown_progress
 from billing_service.settings import Settings
 from billing_service.store import connect, utilities
 
 app = typer.Typer()
 
 Document = Annotated[str, typer.Option("--document", help=help_of("held-bill"), show_default=False)]
+Rule = Annotated[str, typer.Option("--rule", help=help_of("held-rule"), show_default=False)]
 Note = Annotated[str, typer.Option("--note", help=help_of("note"), show_default=False)]
 
 
 @app.command(help=help_of("work"))
 def work(
-    forever: Annotated[bool, typer.Option("--forever", help=help_of("forever"))] = False, db: Db = "", as_json: Json = False, locale: Locale = LOCALE
+    forever: Annotated[bool, typer.Option("--forever", help=help_of("forever"))] = False,
+    db: Db = "",
+    utility: Utility = "",
+    as_json: Json = False,
+    locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, None, "", locale)
+    settings = settings_of(db, utility, None, "", locale)
     with door(settings, as_json) as (engine, out), shown_progress(locale) as progress:
         done = working.work_all(engine, settings, progress, forever=forever)
         if as_json:
@@ -35,11 +40,12 @@ def hold(
     rules: Annotated[list[str] | None, typer.Argument(metavar="[RULE]...", help=help_of("hold-rules"))] = None,
     none: Annotated[bool, typer.Option("--none", help=help_of("hold-none"))] = False,
     db: Db = "",
+    utility: Utility = "",
     user: As = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, None, user, locale)
+    settings = settings_of(db, utility, None, user, locale)
     with door(settings, as_json) as (engine, out):
         if rules or none:
             given = holds.read_rules(rules or [])
@@ -58,11 +64,12 @@ def hold(
 def utility(
     name: Annotated[str, typer.Option("--name", help=help_of("utility-name"), show_default=False)] = "",
     db: Db = "",
+    utility: Utility = "",
     user: As = "",
     as_json: Json = False,
     locale: Locale = LOCALE,
 ) -> None:
-    settings = settings_of(db, None, user, locale)
+    settings = settings_of(db, utility, None, user, locale)
     with door(settings, as_json) as (engine, out):
         if name:
             with connect.writing(engine, settings.utility) as conn:
@@ -76,19 +83,39 @@ def utility(
 
 
 @app.command(help=help_of("release"))
-def release(document: Document = "", note: Note = "", run: Run = "", db: Db = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    _decide(run, document, note, settings_of(db, None, user, locale), as_json, release=True)
+def release(
+    document: Document = "",
+    rule: Rule = "",
+    note: Note = "",
+    run: Run = "",
+    db: Db = "",
+    utility: Utility = "",
+    user: As = "",
+    as_json: Json = False,
+    locale: Locale = LOCALE,
+) -> None:
+    _decide(run, document, rule, note, settings_of(db, utility, None, user, locale), as_json, release=True)
 
 
 @app.command("set-aside", help=help_of("set-aside"))
-def set_aside(document: Document = "", note: Note = "", run: Run = "", db: Db = "", user: As = "", as_json: Json = False, locale: Locale = LOCALE) -> None:
-    _decide(run, document, note, settings_of(db, None, user, locale), as_json, release=False)
+def set_aside(
+    document: Document = "",
+    rule: Rule = "",
+    note: Note = "",
+    run: Run = "",
+    db: Db = "",
+    utility: Utility = "",
+    user: As = "",
+    as_json: Json = False,
+    locale: Locale = LOCALE,
+) -> None:
+    _decide(run, document, rule, note, settings_of(db, utility, None, user, locale), as_json, release=False)
 
 
-def _decide(run: str, document: str, note: str, settings: Settings, as_json: bool, *, release: bool) -> None:
+def _decide(run: str, document: str, rule: str, note: str, settings: Settings, as_json: bool, *, release: bool) -> None:
     with door(settings, as_json) as (engine, out):
         found = str(runs.run_of(engine, settings.utility, run, ("draft", "reviewed")).id)
-        count = holds.decide(engine, settings, found, document, release, note, runs.clock())
+        count = holds.decide(engine, settings, found, document, release, note, runs.clock(), rule=rule)
         if as_json:
             show({"run": found, "documents": count})
         else:

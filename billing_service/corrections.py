@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from billing_service import runs, settling, working
 from billing_service.chunk import Progress
-from billing_service.problems import Refused, problem
+from billing_service.problems import Refused, problem, refused
 from billing_service.runs import Outcome
 from billing_service.settings import Settings
 from billing_service.store import corrections as store
+from billing_service.store import runs as runs_of
 from billing_service.store.connect import Connection, Engine, attempt, reading
 from billing_service.terms import Period
 from tariffs.errors import Problem
@@ -48,7 +50,11 @@ class Begun:
 def correct(
     db: Engine, settings: Settings, periods: Sequence[Period], known: date | None, now: datetime, progress: Progress, *, workers: int = 1
 ) -> list[Corrected]:
-    """One correction run for each period named, or for every period issued; a killed one goes on when this is called again."""
+    """One correction run for each period named, or for every period issued; a killed one goes on when this is called again.
+
+    Refused: a ``known`` that is still to come.
+    """
+    _past(settings, known, now)
     with reading(db, settings.utility) as conn:
         todo = targets(conn, settings.utility, periods)
     found: list[Corrected] = []
@@ -72,6 +78,7 @@ def begin_in(conn: Connection, settings: Settings, periods: Sequence[Period], kn
     Plants come first, since nothing is settled while a run over the same days is in work; a period that overlaps one just begun
     is refused with that reason, and begun when this is called again.
     """
+    _past(settings, known, now)
     found: list[Begun] = []
     for period, plant in sorted(targets(conn, settings.utility, periods), key=lambda one: not one[1]):
         try:
@@ -98,6 +105,19 @@ def targets(conn: Connection, utility: str, periods: Sequence[Period]) -> list[t
     for period in sorted(set(periods) or issued, key=lambda one: (one[1], one[1] - one[0])):
         found += [(period, plant) for plant in issued[period]] or [(period, "")]
     return found
+
+
+def taking_back(conn: Connection, utility: str, made: Sequence[str]) -> dict[str, int]:
+    """How many differences of each run take back what was issued by facts that became known after its day; runs without one are left out."""
+    rows = [row for row in (runs_of.get(conn, utility, run) for run in made if run) if row is not None]
+    counts = {row.id: store.taking_back(conn, utility, row) for row in rows}
+    return {run: count for run, count in counts.items() if count}
+
+
+def _past(settings: Settings, known: date | None, now: datetime) -> None:
+    today = now.astimezone(ZoneInfo(settings.timezone)).date()
+    if known is not None and known > today:
+        raise refused("correct-known-to-come", known=known, today=today)
 
 
 def _is_closed(refusal: Refused) -> bool:

@@ -19,7 +19,7 @@ from billing_service import problems, screens
 from billing_service.messages import text
 from billing_service.problems import Refused, problem
 from billing_service.rows import read_date
-from billing_service.settings import Settings, from_environment
+from billing_service.settings import Settings, from_environment, wrong
 from billing_service.store import connect
 from billing_service.store.connect import DBAPIError, Engine
 from tariffs import TariffError, roots
@@ -33,6 +33,7 @@ def help_of(name: str) -> str:
 
 
 Db = Annotated[str, typer.Option("--db", help=help_of("db"), show_default=False)]
+Utility = Annotated[str, typer.Option("--utility", metavar="ID", help=help_of("utility-id"), show_default=False)]
 Rules = Annotated[list[Path] | None, typer.Option("--rules", help=help_of("rules"), show_default=False)]
 As = Annotated[str, typer.Option("--as", help=help_of("as"), show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help=help_of("json"))]
@@ -41,14 +42,16 @@ Run = Annotated[str, typer.Option("--run", help=help_of("run-id"), show_default=
 Limit = Annotated[int, typer.Option("--limit", min=0, help=help_of("limit"))]
 
 
-def settings_of(db: str, rules: list[Path] | None, user: str, locale: str) -> Settings:
+def settings_of(db: str, utility: str, rules: list[Path] | None, user: str, locale: str) -> Settings:
     found = from_environment()
-    return replace(found, db=db or found.db, rules=tuple(rules or ()), user=user or found.user, locale=locale)
+    return replace(found, db=db or found.db, utility=utility or found.utility, rules=tuple(rules or ()), user=user or found.user, locale=locale)
 
 
 @contextmanager
 def door(settings: Settings, as_json: bool, *, ready: bool = True) -> Iterator[tuple[Engine, Console]]:
     """The database, checked, and where to print; whatever is refused is told in full and ends with 1."""
+    if found := wrong(utility=settings.utility):
+        tell_problems(found, settings.locale, as_json)
     try:
         with connect.opened(settings.url) as engine:
             if ready:

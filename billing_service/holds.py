@@ -148,14 +148,17 @@ def set_rules(conn: Connection, settings: Settings, rules: Mapping[str, str], no
 # --- decisions ----------------------------------------------------------------------------------------------------
 
 
-def decide(db: Engine, settings: Settings, run: str, document: str, release: bool, note: str, now: datetime) -> int:
-    """Release what is held in a run, or set it aside; one document, or all where none is named. How many."""
+def decide(db: Engine, settings: Settings, run: str, document: str, release: bool, note: str, now: datetime, rule: str = "") -> int:
+    """Release what is held in a run, or set it aside; one document, those of a rule, or all. How many."""
     with writing(db, settings.utility) as conn:
-        return decide_in(conn, settings, run, document, release, note, now)
+        return decide_in(conn, settings, run, document, release, note, now, rule)
 
 
-def decide_in(conn: Connection, settings: Settings, run: str, document: str, release: bool, note: str, now: datetime) -> int:
-    """``decide`` inside a transaction. Refused: no note, a run past review, nothing that is held."""
+def decide_in(conn: Connection, settings: Settings, run: str, document: str, release: bool, note: str, now: datetime, rule: str = "") -> int:
+    """``decide`` inside a transaction. Refused: no note, an unknown rule, a run past review, nothing that is held.
+
+    ``rule``: release the bills that it alone holds (another rule's question stays open), or set aside all it holds.
+    """
     utility = settings.utility
     found = runs.get(conn, utility, run)
     if found is None:
@@ -164,9 +167,11 @@ def decide_in(conn: Connection, settings: Settings, run: str, document: str, rel
         raise refused("note-missing")
     if found.state not in ("draft", "reviewed"):
         raise refused("wrong-state", run=run, state=found.state, action="release" if release else "set-aside", needed="draft, reviewed")
-    rows = store.held(conn, utility, run, document)
+    if rule and rule not in RULES:
+        raise refused("hold-rule-unknown", rule=rule, rules=", ".join(RULES))
+    rows = store.held(conn, utility, run, document, rule, alone=release)
     if not rows:
-        raise Refused([problem("nothing-held", run=run, document=document or "-")], "not-found" if document else "refused")
+        raise Refused([problem("nothing-held", run=run, document=document or rule or "-")], "not-found" if document else "refused")
     store.decide(conn, utility, [row.id for row in rows], "released" if release else "removed", settings.user, now, note.strip())
     for row in rows:
         documents.change_state(conn, utility, row.id, "draft" if release else "cancelled")

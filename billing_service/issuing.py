@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,6 +18,9 @@ from billing_service.store import documents, events
 from billing_service.store import runs as store
 from billing_service.store.connect import Connection, Row
 from billing_service.store.ledger import Among
+from tariffs.money import currency_step, places, show
+
+_CENT = Decimal("0.01")
 
 
 def begin(conn: Connection, settings: Settings, found: Row[Any], now: datetime) -> None:
@@ -58,7 +62,14 @@ def finish(conn: Connection, utility: str, run: Row[Any]) -> None:
     """Close the run: every chunk is numbered."""
     store.change(conn, utility, run.id, state="issued")
     told = [
-        {"kind": row.kind, "direction": row.direction, "currency": row.currency, "count": row._mapping["count"], "total": row.total}
+        {
+            "kind": row.kind,
+            "direction": row.direction,
+            "currency": row.currency,
+            "count": row._mapping["count"] - row.zero,
+            "zero": row.zero,
+            "total": show(row.total, places(currency_step(row.currency) or _CENT)),
+        }
         for row in documents.sums(conn, utility, run.id)
     ]
     events.append(conn, utility, run.issued_at, run.issued_by, "run.issued", run.id, {"documents": told})

@@ -11,7 +11,7 @@ import hmac
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from billing_service.problems import Refused, problem
@@ -22,6 +22,8 @@ from billing_service.store.connect import Connection, Engine, Row, reading, writ
 
 #: What a key may open. None contains another: a key has those it names.
 SCOPES = ("quote", "read", "write", "run", "approve", "admin")
+#: How long a key lasts where nobody says otherwise.
+LASTS = timedelta(days=365)
 _LONGEST = 300
 
 
@@ -41,10 +43,14 @@ class Made:
 
     id: str
     text: str
+    expires: datetime | None = None
 
 
 def create(conn: Connection, settings: Settings, name: str, scopes: Collection[str], expires: datetime | None, now: datetime) -> Made:
-    """A new key for the settings' utility. Refused: no name, no scope or one unknown, an end that has passed."""
+    """A new key for the settings' utility. Refused: no name, no scope or one unknown, an end that has passed.
+
+    ``expires``: None for a key that lasts until it is taken back; doors give ``LASTS`` where nothing was said.
+    """
     wrong = [problem("key-scope-unknown", scope=scope, scopes=", ".join(SCOPES)) for scope in sorted(set(scopes) - set(SCOPES))]
     if not scopes:
         wrong.append(problem("key-scope-missing", scopes=", ".join(SCOPES)))
@@ -69,7 +75,7 @@ def create(conn: Connection, settings: Settings, name: str, scopes: Collection[s
     )
     data = {"name": name.strip(), "scopes": [scope for scope in SCOPES if scope in scopes], "expires": expires}
     events.append(conn, settings.utility, now, settings.user, "key.created", made, data)
-    return Made(made, f"{settings.utility}.{made}.{secret}")
+    return Made(made, f"{settings.utility}.{made}.{secret}", expires)
 
 
 def revoke(db: Engine, settings: Settings, key: str, now: datetime) -> bool:

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from billing_service.documents.invoice import money
 from billing_service.problems import own_name, stored
-from billing_service.store import documents, holds, ledger, runs
+from billing_service.store import corrections, documents, holds, ledger, runs
 from billing_service.store.connect import Connection, Row
 
 LARGEST = 5
@@ -20,7 +20,10 @@ TOTALS = ("kind", "direction", "currency", "tariff", "class", "line_kind", "acco
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A run as it stands. ``totals`` are sums of lines by tariff and class; ``largest`` and ``zero`` the odd documents."""
+    """A run as it stands. ``totals`` are sums of lines by tariff and class; ``largest`` and ``zero`` the odd documents.
+
+    ``takes_back``: differences that mend what was issued by facts this run does not know yet.
+    """
 
     run: Row[Any]
     accounts: int
@@ -33,6 +36,7 @@ class Review:
     differences: Sequence[Row[Any]]
     exceptions: Sequence[Row[Any]]
     holds: Sequence[Row[Any]]
+    takes_back: int = 0
 
 
 def look(conn: Connection, utility: str, run: Row[Any]) -> Review:
@@ -50,6 +54,7 @@ def look(conn: Connection, utility: str, run: Row[Any]) -> Review:
         differences=documents.differences(conn, utility, run.id),
         exceptions=runs.exceptions_of(conn, utility, run.id),
         holds=holds.of_run(conn, utility, run.id),
+        takes_back=corrections.taking_back(conn, utility, run),
     )
 
 
@@ -74,6 +79,8 @@ def as_json(review: Review, locale: str) -> dict[str, Any]:
         "totals": [{**dict(zip(TOTALS, total_cells(row), strict=True)), "amount": money(row.amount)} for row in review.totals],
         "largest": [{"account": row.account, "name": row.name, "total": money(row.total), "currency": row.currency} for row in review.largest],
         "zero": review.zero,
+        "takes_back": review.takes_back,
+        "held": {rule: len(group) for rule, group in held_by_rule(review.holds)},
         "differences": [{"account": row.account, "total": money(row.total), "currency": row.currency} for row in review.differences],
         "exceptions": [exception_json(row, locale, whole=True) for row in review.exceptions],
         "holds": [hold_json(row, locale) for row in review.holds],
@@ -99,6 +106,15 @@ def hold_json(row: Row[Any], locale: str) -> dict[str, Any]:
     found = {"document": row.document, "account": row.account, "total": money(row.total), "currency": row.currency, "rule": row.rule, "state": row.state}
     reason = stored(f"hold-{row.rule}", json.loads(row.values), row.reason, locale)
     return found | {"reason": reason, "by": row.by, "at": row.at.isoformat() if row.at else None, "note": row.note}
+
+
+def held_by_rule(holds: Sequence[Row[Any]]) -> list[tuple[str, list[Row[Any]]]]:
+    """What still waits, a group for each rule that spoke, the one with most bills first; a bill is in every group whose rule spoke about it."""
+    groups: dict[str, list[Row[Any]]] = {}
+    for row in holds:
+        if row.state == "held":
+            groups.setdefault(row.rule, []).append(row)
+    return sorted(groups.items(), key=lambda pair: (-len(pair[1]), pair[0]))
 
 
 def total_cells(row: Row[Any]) -> list[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -194,12 +194,13 @@ class EventList(Wire):
 class KeyRequest(Wire):
     name: str = Field(min_length=1, max_length=100, description="who will use it: their name in events, and for the four-eyes rule")
     scopes: list[str] = Field(min_length=1, max_length=10, description="of quote, read, write, run, approve, admin")
-    expires: AwareDatetime | None = Field(default=None, description="the moment it ends; left out: when taken back")
+    expires: AwareDatetime | Literal["never"] | None = Field(default=None, description="when it ends; left out: a year from now; `never`: when taken back")
 
 
 class KeyMade(Wire):
     id: str
     key: str | None = Field(description="shown in the first answer only")
+    expires: datetime | None = Field(description="when it ends; null: when it is taken back")
 
 
 class KeyListed(Wire):

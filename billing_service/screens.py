@@ -19,7 +19,7 @@ from billing_service.importing import Imported
 from billing_service.laboratory.importing import Done
 from billing_service.messages import known, text
 from billing_service.problems import stored
-from billing_service.review import Review, grouped
+from billing_service.review import Review, grouped, held_by_rule
 from billing_service.runs import Outcome, period_name
 from tariffs.errors import Problem
 
@@ -171,6 +171,8 @@ def _odd(out: Console, review: Review, locale: str) -> None:
         table(out, ("account", "name", "currency", "total"), [(row.account, row.name, row.currency, shown(row.total)) for row in review.largest], locale)
     if review.zero:
         tell(out, "say.zero", locale, count=review.zero)
+    if review.takes_back:
+        tell(out, "say.takes-back", locale, count=review.takes_back, known=review.run.known, run=review.run.id)
     if review.differences:
         out.print()
         tell(out, "say.differences", locale, count=len(review.differences))
@@ -186,10 +188,12 @@ def _held(out: Console, review: Review, locale: str) -> None:
         return
     out.print()
     tell(out, "say.held", locale, count=len({row.document for row in waiting}), run=review.run.id)
-    rows = [(row.account, row.name, shown(row.total), stored(f"hold-{row.rule}", json.loads(row.values), row.reason, locale)) for row in waiting]
-    table(out, ("account", "name", "total", "reason"), rows[:SHOWN], locale)
-    if len(rows) > SHOWN:
-        tell(out, "say.more", locale, count=len(rows) - SHOWN)
+    for rule, group in held_by_rule(waiting):
+        tell(out, "say.held-by", locale, rule=rule, count=len(group))
+        rows = [(row.account, row.name, shown(row.total), stored(f"hold-{row.rule}", json.loads(row.values), row.reason, locale)) for row in group[:SHOWN]]
+        table(out, ("account", "name", "total", "reason"), rows, locale)
+        if len(group) > SHOWN:
+            tell(out, "say.more", locale, count=len(group) - SHOWN)
 
 
 def _exceptions(out: Console, review: Review, locale: str, limit: int) -> None:

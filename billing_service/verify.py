@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from billing_service import witness
 from billing_service.billing import ChargeKey, Line, by_charge, difference, line_of, number, sum_of
 from billing_service.chunk import Progress
 from billing_service.documents.invoice import kept_versions
@@ -52,7 +53,7 @@ def verify(conn: Connection, utility: str, progress: Progress, *, sample: int | 
     found = [] if chain.broken is None else [problem("verify-chain", seq=chain.broken)]
     kept, changed = _versions(conn, utility)
     numbered, gaps = _numbers(conn, utility)
-    found += changed + gaps
+    found += changed + gaps + witness.compare(conn, utility)
     every = store.ids(conn, utility)
     chosen = every if sample is None or sample >= len(every) else sorted(random.Random(seed).sample(every, sample))  # noqa: S311  a sample, no secret
     lines = 0

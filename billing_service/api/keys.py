@@ -35,8 +35,10 @@ async def make_key(request: Request, who: Administering, key: Key) -> Response:
     settings = settings_for(request, who)
 
     def work(conn: Connection) -> Written:
-        made = keys.create(conn, settings, asked.name, asked.scopes, asked.expires, clock())
-        return Written(201, KeyMade(id=made.id, key=made.text), KeyMade(id=made.id, key=None))
+        now = clock()
+        end = None if isinstance(asked.expires, str) else asked.expires or now + keys.LASTS
+        made = keys.create(conn, settings, asked.name, asked.scopes, end, now)
+        return Written(201, KeyMade(id=made.id, key=made.text, expires=made.expires), KeyMade(id=made.id, key=None, expires=made.expires))
 
     return await once(request, who, key, work)
 

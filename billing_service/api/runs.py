@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -78,7 +79,7 @@ class Run(Wire):
     cancelled_by: str | None
     cancelled_at: datetime | None
     chunks: dict[str, int] = Field(description="how many chunks there are in each state")
-    counts: dict[str, int] = Field(description="contracts looked at, invoices, differences, parked, held … so far")
+    counts: dict[str, int] = Field(description="contracts looked at, invoices, differences, parked, … so far; `held`: how many wait for a person now")
     failures: list[Failure] = Field(description="chunks that failed when they were tried last, and why")
 
 
@@ -128,6 +129,7 @@ class Decision(Wire):
     action: str = Field(pattern="^(release|set_aside)$")
     note: str = Field(min_length=1, max_length=1000)
     document: str = Field(default="", max_length=200, description="left out: every bill that is held in the run")
+    rule: str = Field(default="", max_length=40, description="the bills this rule holds; to be released, those that no other rule holds too")
 
 
 class Decided(Wire):
@@ -199,7 +201,7 @@ async def decide_holds(request: Request, who: Running, run: Id, key: Key) -> Res
     settings = settings_for(request, who)
 
     def work(conn: Connection) -> Written:
-        return Written(200, Decided(documents=holds.decide_in(conn, settings, run, asked.document, asked.action == "release", asked.note, clock())))
+        return Written(200, Decided(documents=holds.decide_in(conn, settings, run, asked.document, asked.action == "release", asked.note, clock(), asked.rule)))
 
     return await once(request, who, key, work)
 
@@ -277,7 +279,7 @@ def _work(db: Engine, settings: Settings, run: str) -> None:
 
 def _run(conn: Connection, utility: str, run: str, locale: str) -> Run:
     row = runs.pick(conn, utility, run, ())
-    counts = runs.outcome_of(conn, utility, run)
+    counts = replace(runs.outcome_of(conn, utility, run), held=held.count_held(conn, utility, run))
     told: dict[str, Any] = {**run_json(row), "chunks": store.count_chunks(conn, utility, run), "counts": {name: getattr(counts, name) for name in runs.COUNTS}}
     failed = [_failure(one, locale).model_dump(mode="json") for one in failures.of_run(conn, utility, run)]
     return Run.model_validate_json(json.dumps({**told, "failures": failed}))

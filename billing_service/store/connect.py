@@ -118,20 +118,22 @@ def migrate(db: Engine, utility: str) -> bool:
 
 
 def require(db: Engine, utility: str) -> None:
-    """Refuse a database that is absent, not ours, older than the program, does not know the utility, or that the row-level policies cannot guard."""
+    """Refuse a database that is absent, not ours, older than the program, or that the row-level policies cannot guard; and a utility it does not know.
+
+    ``utility``: empty where none is meant, as for a service that answers the keys of all.
+    """
     path = db.url.database
     if db.dialect.name == "sqlite" and path not in (None, ":memory:") and not Path(path).exists():
         raise refused("no-database", db=path)
     shown = path if db.dialect.name == "sqlite" else _shown(db)
-    known = _revision(db) == _newest()
     _check_order(db)
-    if known:
-        with reading(db, utility) as conn:
-            if db.dialect.name == "postgresql" and conn.execute(_UNGUARDED).scalar():
-                raise refused("database-role-unguarded", role=db.url.username or "")
-            known = conn.execute(select(tables.utilities.c.id).where(tables.utilities.c.id == utility)).first() is not None
-    if not known:
+    if _revision(db) != _newest():
         raise refused("old-database", db=shown)
+    with reading(db, utility) as conn:
+        if db.dialect.name == "postgresql" and conn.execute(_UNGUARDED).scalar():
+            raise refused("database-role-unguarded", role=db.url.username or "")
+        if utility and conn.execute(select(tables.utilities.c.id).where(tables.utilities.c.id == utility)).first() is None:
+            raise refused("utility-unknown", utility=utility, db=shown)
 
 
 def _check_order(db: Engine) -> None:

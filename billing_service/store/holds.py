@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Row, exists, func, insert, select, tuple_, update
 
 from billing_service.store.documents import CREDIT, ISSUED
 from billing_service.store.ledger import Among, within
@@ -41,11 +41,15 @@ def count_held(conn: Connection, utility: str, run: str) -> int:
     return conn.execute(query).scalar_one()
 
 
-def held(conn: Connection, utility: str, run: str, document: str = "") -> list[Row[Any]]:
-    """The documents of a run that still wait, or the one that is named."""
+def held(conn: Connection, utility: str, run: str, document: str = "", rule: str = "", *, alone: bool = False) -> list[Row[Any]]:
+    """The documents of a run that still wait, or the one that is named; those about which ``rule`` spoke, ``alone``: and no other."""
     mine = documents.c
     query = select(documents).where(mine.utility == utility, mine.run == run, mine.state == "held")
     query = query.where(mine.id == document) if document else query
+    if rule:
+        spoke = exists().where(holds.c.utility == utility, holds.c.document == mine.id)
+        query = query.where(spoke.where(holds.c.rule == rule))
+        query = query.where(~spoke.where(holds.c.rule != rule)) if alone else query
     return list(conn.execute(query.order_by(mine.account, mine.id)))
 
 

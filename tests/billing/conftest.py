@@ -60,6 +60,7 @@ class Office:
 
     folder: Path
     url: str = ""
+    utility: str = ""
 
     @property
     def db(self) -> str:
@@ -77,7 +78,7 @@ class Office:
     def says(self, *words: object, by: str = "") -> Answer:
         """A command as a person gives it."""
         command, *rest = map(str, words)
-        given = [command, *rest, "--db", self.db]
+        given = [command, *rest, "--db", self.db, *(("--utility", self.utility) if self.utility else ())]
         if command in {"adopt", "run"}:
             given += ["--rules", str(RULES), "--rules", str(OWN_RULES)]
         if by:
@@ -130,8 +131,9 @@ class Office:
     def rows(self, name: str) -> list[Mapping[str, Any]]:
         """All rows of a table, as stored."""
         table = tables.metadata.tables[name]
-        with self.opened() as engine, connect.reading(engine, "main") as conn:
-            return [dict(row._mapping) for row in conn.execute(select(table).order_by(*table.primary_key.columns))]
+        with self.opened() as engine, connect.reading(engine, self.utility or "main") as conn:
+            query = select(table).where(table.c.utility == self.utility) if self.utility else select(table)
+            return [dict(row._mapping) for row in conn.execute(query.order_by(*table.primary_key.columns))]
 
     def lines(self) -> list[tuple[Any, ...]]:
         """Issued amounts: account, document kind, charge, kind of line, amount."""

@@ -32,24 +32,33 @@ STAYS = (
     "version_names",
     "versions",
 )
+#: These change in few ways, and nothing of them is replaced.
+GUARDED = ("billed", "exceptions", "holds", "runs")
 
 
 @pytest.fixture
 def kept(office: Office) -> Iterator[tuple[Office, connect.Engine]]:
-    """A month issued, and a row at least in every table that stays."""
+    with office.opened() as engine:
+        yield filled(office, engine), engine
+
+
+def filled(office: Office, engine: connect.Engine) -> Office:
+    """A month issued, and a row at least in every table that stays: an account nobody can bill, and a bill that waited for a person."""
     city = furnish(office)
+    city.receives(contracts="C5,A2,cn/yangquan/nothing,2026-01-01,,user=resident\n")
+    city.does("hold", "first")
     city.receives(usage="U9,nobody,M9,water,2026-10-01,2026-11-01,1,m3,actual,,2026-11-02\n")
     city.runs()
+    city.does("release", "--note", "new here", by="wang")
     city.issues()
-    with city.opened() as engine:
-        with connect.writing(engine, "main") as conn:
-            events.append(conn, "main", NOW, "li", "run.issued", "2026-10-1", {})
-            said = {"path": "/v1/x", "key": "k", "body_sha256": "0", "status": 201, "response": "{}", "at": NOW}
-            idempotency.keep(conn, "main", method="POST", **said)
-            by = {"from": date(2026, 1, 1), "recorded_by": "li", "recorded_at": NOW}
-            entitlements.add_relief(conn, "main", id="R1", account="A1", facts="{}", proof="card 7", **by)
-            entitlements.add_share(conn, "main", point="M1", account="A1", parts=Decimal(1), **by)
-        yield city, engine
+    with connect.writing(engine, "main") as conn:
+        events.append(conn, "main", NOW, "li", "run.issued", "2026-10-1", {})
+        said = {"path": "/v1/x", "key": "k", "body_sha256": "0", "status": 201, "response": "{}", "at": NOW}
+        idempotency.keep(conn, "main", method="POST", **said)
+        by = {"from": date(2026, 1, 1), "recorded_by": "li", "recorded_at": NOW}
+        entitlements.add_relief(conn, "main", id="R1", account="A1", facts="{}", proof="card 7", **by)
+        entitlements.add_share(conn, "main", point="M1", account="A1", parts=Decimal(1), **by)
+    return city
 
 
 def test_nothing_that_stays_can_be_changed_removed_or_replaced(kept: tuple[Office, connect.Engine]) -> None:
@@ -66,6 +75,63 @@ def test_nothing_that_stays_can_be_changed_removed_or_replaced(kept: tuple[Offic
             with pytest.raises(DBAPIError), connect.writing(engine, "main") as conn:
                 conn.execute(text(attempt))
         assert city.rows(table) == before, table
+
+
+def test_who_signed_a_run_what_was_decided_and_what_is_billed_stand(kept: tuple[Office, connect.Engine]) -> None:
+    _, engine = kept
+    refused = (
+        "UPDATE runs SET created_by = 'boss'",
+        "UPDATE runs SET reviewed_by = 'boss'",
+        "UPDATE runs SET approved_by = 'boss'",
+        "UPDATE runs SET approved_by = NULL",
+        "UPDATE runs SET approved_at = '2026-11-04 00:00:00'",
+        "UPDATE runs SET issued_by = 'boss'",
+        "UPDATE runs SET cancelled_by = 'boss'",
+        "UPDATE runs SET state = 'draft'",
+        "UPDATE runs SET counts = '{}', known = '2026-01-01'",
+        "UPDATE runs SET options = '{}'",
+        "DELETE FROM runs",
+        "UPDATE holds SET note = 'all well'",
+        "UPDATE holds SET \"by\" = 'boss'",
+        "UPDATE holds SET state = 'held'",
+        "UPDATE holds SET reason = ''",
+        "DELETE FROM holds",
+        "UPDATE billed SET account = 'A9'",
+        "DELETE FROM billed",
+        "UPDATE exceptions SET reason = ''",
+        "DELETE FROM exceptions",
+    )
+    for attempt in refused:
+        with pytest.raises(IntegrityError), connect.writing(engine, "main") as conn:
+            conn.execute(text(attempt))
+
+
+def test_a_run_that_is_not_issued_takes_the_next_step_alone_and_signs_in_it(office: Office) -> None:
+    city = furnish(office)
+    city.does("hold", "first")
+    city.runs()
+    with city.opened() as engine:
+
+        def change(what: str) -> None:
+            with connect.writing(engine, "main") as conn:
+                conn.execute(text(what))
+
+        for attempt in (
+            "UPDATE runs SET state = 'approved', approved_by = 'boss'",
+            "UPDATE runs SET approved_by = 'boss'",
+            "UPDATE runs SET reviewed_by = 'boss'",
+            "UPDATE runs SET created_by = 'boss', state = 'reviewed'",
+            "UPDATE runs SET state = 'issued'",
+            "DELETE FROM runs",
+            "UPDATE holds SET reason = ''",
+        ):
+            with pytest.raises(IntegrityError):
+                change(attempt)
+        change("UPDATE runs SET state = 'reviewed', reviewed_by = 'li'")
+        with pytest.raises(IntegrityError):
+            change("UPDATE runs SET state = 'approved', approved_by = 'wang', reviewed_by = 'wang'")
+        city.does("cancel")
+        assert city.rows("billed") == []
 
 
 def test_no_line_is_added_to_an_issued_document(kept: tuple[Office, connect.Engine]) -> None:

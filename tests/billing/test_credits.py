@@ -173,6 +173,24 @@ def test_a_chain_cut_short_is_found_by_its_anchor(city: Office) -> None:
 
 
 @pytest.mark.both_databases
+def test_a_day_to_come_cannot_be_known_and_one_before_what_was_billed_is_told(city: Office) -> None:
+    issued(city)
+    assert city.refuses("correct", "--known", "2099-01-01", "--rules", RULES, by="li").codes == ["correct-known-to-come"]
+    late = "U30,A3,M3,water,2026-10-01,2026-11-01,150,m3,actual,U3,2026-11-20\n"
+    assert city.receives(corrections=late).code == 0
+    (now,) = city.does("correct", "--rules", RULES, by="li")["corrections"]
+    assert (now["differences"], now["takes_back"]) == (1, 0)
+    city.issues()
+    (back,) = city.does("correct", "--known", "2026-11-10", "--rules", RULES, by="li")["corrections"]
+    assert (back["differences"], back["takes_back"]) == (1, 1)
+    assert city.does("review", by="wang")["takes_back"] == 1
+    assert "1 differences" in city.says("review", by="wang").out
+    with calling(city, "run") as client:
+        answer = client.post("/v1/corrections", json={"periods": [], "known": "2099-01-01"}, headers={"idempotency-key": "a"})
+        assert (answer.status_code, [one["code"] for one in answer.json()["problems"]]) == (422, ["correct-known-to-come"])
+
+
+@pytest.mark.both_databases
 def test_a_credit_is_given_once_and_printed_through_the_api(city: Office) -> None:
     number = issued(city)["A1"]
     path = f"/v1/invoices/{number}/credits"

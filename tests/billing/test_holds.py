@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from tests.billing.calls import calling
 from tests.billing.conftest import ROOT, Office
 
 pytestmark = pytest.mark.both_databases
@@ -72,3 +75,28 @@ def test_a_cliff_crossed_since_the_last_bill_is_held(office: Office) -> None:
     assert [(one["account"], one["rule"]) for one in holds] == [("E", "cliff")]
     assert "from 3 to 11 t" in holds[0]["reason"]
     assert "5 t cost 1000.00 CNY, 5.001 t cost 1500.30" in holds[0]["reason"]
+
+
+def test_held_bills_are_decided_by_rule_and_another_rule_s_question_stays(city: Office) -> None:
+    city.does("hold", "first", "zero", "estimated", by="wang")
+    run = city.runs()["id"]
+    seen = city.does("review", by="wang")
+    assert seen["held"] == {"first": 3, "estimated": 1, "zero": 1}
+    said = city.says("review", by="wang").out
+    assert "first: 3 bills" in said and "3 bills are held" in said
+    assert city.refuses("release", "--rule", "frist", "--note", "x", by="wang").codes == ["hold-rule-unknown"]
+    assert city.does("release", "--rule", "first", "--note", "new city", by="wang")["documents"] == 1  # A1; the others have a second reason
+    assert city.refuses("release", "--rule", "first", "--note", "again", by="wang").codes == ["nothing-held"]
+    with calling(city, "read", "run") as client:
+        assert client.get(f"/v1/runs/{run}").json()["counts"]["held"] == 2
+        asked = {"action": "set_aside", "rule": "estimated", "note": "reading asked for"}
+        assert client.post(f"/v1/runs/{run}/holds", json=asked, headers={"idempotency-key": "a"}).json() == {"documents": 1}
+        assert client.get(f"/v1/runs/{run}").json()["counts"]["held"] == 1
+    assert city.does("review", by="wang")["held"] == {"first": 1, "zero": 1}
+
+
+def test_the_event_of_an_issue_counts_bills_over_zero_apart_in_the_currency_s_places(city: Office) -> None:
+    city.runs()
+    city.issues()
+    (told,) = (json.loads(row["data"]) for row in city.rows("events") if row["kind"] == "run.issued")
+    assert told["documents"] == [{"kind": "invoice", "direction": "receivable", "currency": "CNY", "count": 2, "zero": 1, "total": "169.50"}]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def test_a_key_is_made_and_taken_back_by_the_api(city: Office) -> None:
         again = client.post("/v1/keys", json=asked, headers={"idempotency-key": "a"})
         other = client.post("/v1/keys", json={**asked, "name": "x"}, headers={"idempotency-key": "a"})
         assert (first.status_code, again.status_code, other.status_code) == (201, 201, 409)
-        assert (again.json(), again.headers["idempotency-replayed"]) == ({"id": first.json()["id"], "key": None}, "true")
+        assert (again.json(), again.headers["idempotency-replayed"]) == ({**first.json(), "key": None}, "true")
         made = {"authorization": f"Bearer {first.json()['key']}"}
         assert client.get("/v1/events", headers=made).status_code == 200
         assert client.delete(f"/v1/keys/{first.json()['id']}").status_code == 204
@@ -168,3 +169,21 @@ def test_a_key_is_made_listed_and_taken_back_by_command(city: Office) -> None:
     assert (listed["name"], listed["scopes"]) == ("neighbour", "read") and listed["revoked"] and "key" in listed
     assert "neighbour" in city.says("key", "list").out
     assert city.refuses("key", "revoke", "none").codes == ["no-such-key"]
+
+
+def test_a_key_ends_after_a_year_unless_another_end_or_none_is_written(city: Office) -> None:
+    for words, ends in (((), True), (("--expires", "never"), False)):
+        made = city.does("key", "create", "desk", *words, by="li")
+        assert bool(made["expires"]) is ends
+        said = city.says("key", "create", "desk", *words, by="li").out
+        assert ("It ends 2" in said) is ends and ("no end" in said) is not ends
+    year = [row["expires_at"] - row["created_at"] for row in city.rows("api_keys") if row["expires_at"]]
+    assert year == [timedelta(days=365)] * 2
+    with calling(city, "admin") as client:
+        said_of_it: list[tuple[dict[str, Any], bool]] = [({}, True), ({"expires": "never"}, False), ({"expires": None}, True)]
+        for number, (asked, ends) in enumerate(said_of_it):
+            body: dict[str, Any] = {"name": "desk", "scopes": ["read"], **asked}
+            answer = client.post("/v1/keys", json=body, headers={"idempotency-key": str(number)})
+            assert answer.status_code == 201 and (answer.json()["expires"] is not None) is ends
+        body = {"name": "desk", "scopes": ["read"], "expires": "soon"}
+        assert client.post("/v1/keys", json=body, headers={"idempotency-key": "x"}).status_code == 422
