@@ -18,8 +18,9 @@ from examples.contracts.forms import TERMS, number
 from examples.contracts.story import HAPPENS, Story
 from examples.contracts.tables import CAUSES, CURRENCY, meaning
 from examples.contracts.words import say
+from tariffs.fonts import SYSTEM
 from tariffs.money import total
-from tariffs.plot import COLOURS, FONTS
+from tariffs.plot import COLOURS
 
 LOSS, GAIN = "#D55E00", "#0072B2"
 STYLES = (("#000000", "-"), (COLOURS[0], "--"), (COLOURS[4], "-."), (COLOURS[5], "-"), (COLOURS[3], ":"), (COLOURS[2], "-"), (COLOURS[1], "-"))
@@ -47,7 +48,7 @@ def draw(story: Story, locale: str, folder: Path) -> list[str]:
 def fonts() -> list[str]:
     """The fonts of this machine that write Chinese."""
     have = {font.name for font in font_manager.fontManager.ttflist}
-    return [name for name in FONTS if name in have]
+    return [name for name in SYSTEM if name in have]
 
 
 def _points(values: Iterable[Decimal | Fraction], unit: int = 1) -> list[float]:
