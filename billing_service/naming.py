@@ -21,5 +21,5 @@ def name_in(conn: Connection, settings: Settings, name: str, now: datetime) -> b
     if given == before:
         return False
     utilities.set_name(conn, settings.utility, given)
-    events.append(conn, settings.utility, now, settings.user, utilities.NAMED, settings.utility, {"name": given, "before": before})
+    events.append(conn, settings.utility, now, settings.user, "utility.named", settings.utility, {"name": given, "before": before})
     return True

@@ -126,8 +126,9 @@ def require(db: Engine, utility: str) -> None:
     if db.dialect.name == "sqlite" and path not in (None, ":memory:") and not Path(path).exists():
         raise refused("no-database", db=path)
     shown = path if db.dialect.name == "sqlite" else _shown(db)
+    known = _revision(db) == _newest()
     _check_order(db)
-    if _revision(db) != _newest():
+    if not known:
         raise refused("old-database", db=shown)
     with reading(db, utility) as conn:
         if db.dialect.name == "postgresql" and conn.execute(_UNGUARDED).scalar():
