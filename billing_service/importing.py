@@ -107,8 +107,8 @@ def _read_rows(name: str, sheet: Sheet) -> tuple[list[Row], list[Problem]]:
 
 
 def sort_out(found: Iterable[Row], existing: Mapping[tuple[Any, ...], ledger.Stored]) -> tuple[list[Row], int, list[Problem]]:
-    """Split rows into new ones, repeats (counted) and conflicts: same key, other content. Terms that became known later than
-    the ones stored are no conflict but their next revision.
+    """Split rows into new ones, repeats (counted) and conflicts: same key, other content. Terms, or what an account is
+    called, that became known later than those stored are no conflict but their next revision.
     """
     seen = dict(existing)
     new: list[Row] = []
@@ -166,7 +166,7 @@ def _overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _is_revision(content: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
     known = content.get("known")
-    return "contract" in content and known is not None and (old["known"] is None or known > old["known"])
+    return "id" not in content and known is not None and (old["known"] is None or known > old["known"])
 
 
 def _with_known_partners(conn: Connection, utility: str, name: str, found: list[Row]) -> tuple[list[Row], list[Problem]]:

@@ -19,7 +19,7 @@ from tariffs.errors import Problem
 from tariffs.money import read_number
 from tariffs.units import UnitError, parse_unit
 
-ACCOUNTS = Columns(("account", "name", "class"), ("address", "district"))
+ACCOUNTS = Columns(("account", "name", "class"), ("address", "district", "known"))
 CONTRACTS = Columns(("contract", "account", "tariff", "from"), ("to", "facts", "known"))
 USAGE = Columns(("id", "account", "measure", "start", "end", "value", "unit"), ("point", "quality", "replaces", "known", "below"))
 QUALITIES = ("actual", "estimated")
@@ -79,6 +79,7 @@ def account(cells: list[str], file: str, line: int) -> Row | list[Problem]:
             "class": read.text("class"),
             "address": read.cells["address"],
             "district": read.cells["district"],
+            "known": _or_none(read.day("known", optional=True)),
         },
     )
 

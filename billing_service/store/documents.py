@@ -12,9 +12,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, case, 
 from sqlalchemy import text as sql
 
 from billing_service.billing import ChargeKey, Draft, Issued, Key, Line, Part, add_up
+from billing_service.store.accounts import beside_documents, of_document
 from billing_service.store.bulk import insert_columns
 from billing_service.store.ledger import EVERYBODY, Among, chunks, within
-from billing_service.store.tables import accounts, documents, holds, lines, parts, run_chunks, series
+from billing_service.store.tables import documents, holds, lines, parts, run_chunks, series
 
 #: Documents that count as issued; one over zero is recorded and has no number.
 ISSUED = ("issued", "zero")
@@ -82,16 +83,18 @@ def payable_to(conn: Connection, utility: str, account: str, start: date, end: d
 
 
 def of_run(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
-    """A run's documents with their account's name and class, by account."""
+    """A run's documents with their account's name and class as the run knew them, by account."""
     document = documents.c
-    return list(conn.execute(_with_account().where(document.utility == utility, *_standing(run)).order_by(document.account, document.kind, document.id)))
+    query = _with_account(conn, utility, run).where(document.utility == utility, *_standing(run))
+    return list(conn.execute(query.order_by(document.account, document.kind, document.id)))
 
 
 def by_number(conn: Connection, utility: str, number: str) -> Row[Any] | None:
     """The issued document that bears this number, or this id: one over zero has no number, and is a document all the same."""
-    query = _with_account().where(documents.c.utility == utility)
-    found = conn.execute(query.where(documents.c.number == number)).first()
-    return found or conn.execute(query.where(documents.c.id == number, documents.c.state.in_(ISSUED))).first()
+    mine = documents.c
+    query = select(mine.id, mine.run).where(mine.utility == utility)
+    found = conn.execute(query.where(mine.number == number)).first() or conn.execute(query.where(mine.id == number, mine.state.in_(ISSUED))).first()
+    return found and conn.execute(_with_account(conn, utility, found.run).where(mine.utility == utility, mine.id == found.id)).first()
 
 
 def lines_of(conn: Connection, utility: str, *, run: str = "", document: str = "") -> list[Row[Any]]:
@@ -126,27 +129,21 @@ def count_billed(conn: Connection, utility: str, run: str) -> int:
 
 def largest(conn: Connection, utility: str, run: str, count: int) -> list[Row[Any]]:
     """The documents of a run with the largest amounts, whatever their sign."""
-    query = _with_account().where(documents.c.utility == utility, *_standing(run))
+    query = _with_account(conn, utility, run).where(documents.c.utility == utility, *_standing(run))
     return list(conn.execute(query.order_by(func.abs(documents.c.total).desc(), documents.c.account, documents.c.id).limit(count)))
 
 
 def differences(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
     """A run's difference documents, by account."""
-    query = _with_account().where(documents.c.utility == utility, documents.c.kind == "difference", *_standing(run))
+    query = _with_account(conn, utility, run).where(documents.c.utility == utility, documents.c.kind == "difference", *_standing(run))
     return list(conn.execute(query.order_by(documents.c.account, documents.c.id)))
 
 
 def totals(conn: Connection, utility: str, run: str) -> list[Row[Any]]:
     """Sums by document kind, direction, currency, tariff, class of account and kind of line, with the number of accounts."""
-    joined = lines.join(documents, _same_document(lines)).join(accounts, _same_account())
-    by = (
-        documents.c.kind,
-        documents.c.direction,
-        documents.c.currency,
-        lines.c.tariff,
-        accounts.c["class"].label("payer_class"),
-        lines.c.kind.label("line_kind"),
-    )
+    joined = beside_documents(conn, utility, run, lines.join(documents, _same_document(lines)))
+    document, (payer_class,) = documents.c, of_document("class")
+    by = (document.kind, document.direction, document.currency, lines.c.tariff, payer_class, lines.c.kind.label("line_kind"))
     query = select(*by, func.count(documents.c.account.distinct()).label("accounts"), func.sum(lines.c.amount).label("amount"))
     query = query.select_from(joined).where(documents.c.utility == utility, *_standing(run))
     return list(conn.execute(query.group_by(*by).order_by(*by)))
@@ -226,11 +223,6 @@ def _standing(run: str) -> tuple[ColumnElement[bool], ...]:
     return documents.c.run == run, ~exists().where(aside)
 
 
-def _same_account() -> Any:
-    return (documents.c.utility == accounts.c.utility) & (documents.c.account == accounts.c.account)
-
-
-def _with_account() -> Select[Any]:
-    joined = documents.join(accounts, _same_account())
-    account = accounts.c
-    return select(documents, account.name, account["class"].label("payer_class"), account.address, account.district).select_from(joined)
+def _with_account(conn: Connection, utility: str, run: str) -> Select[Any]:
+    """Documents of a run with their accounts as it knew them."""
+    return select(documents, *of_document("name", "class", "address", "district")).select_from(beside_documents(conn, utility, run, documents))

@@ -9,9 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, insert, select, tuple_, update
 
+from billing_service.store.accounts import beside_documents, of_document
 from billing_service.store.documents import CREDIT, ISSUED
 from billing_service.store.ledger import Among, within
-from billing_service.store.tables import accounts, documents, holds, lines, parts
+from billing_service.store.tables import documents, holds, lines, parts
 
 
 def add(conn: Connection, utility: str, run: str, found: Iterable[Mapping[str, Any]]) -> None:
@@ -25,8 +26,7 @@ def of_run(conn: Connection, utility: str, run: str, after: tuple[str, str] | No
     """Every rule that spoke in a run, with its document and account, by account and document; a page of them where asked."""
     mine = documents.c
     joined = holds.join(documents, (holds.c.utility == mine.utility) & (holds.c.document == mine.id))
-    joined = joined.join(accounts, (mine.utility == accounts.c.utility) & (mine.account == accounts.c.account))
-    query = select(holds, mine.account, accounts.c.name, mine.total, mine.currency).select_from(joined)
+    query = select(holds, mine.account, *of_document("name"), mine.total, mine.currency).select_from(beside_documents(conn, utility, run, joined))
     query = query.where(holds.c.utility == utility, holds.c.run == run)
     if after is not None:
         query = query.where(tuple_(holds.c.document, holds.c.rule) > tuple_(*after))

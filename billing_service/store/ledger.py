@@ -13,10 +13,12 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 
 from billing_service import problems
 from billing_service.store import revisions
-from billing_service.store.tables import accounts, contracts, import_problems, imports, usage_records
+from billing_service.store.tables import account_revisions, accounts, contracts, import_problems, imports, usage_records
 from tariffs.errors import Problem
 
 TABLES: Mapping[str, Table] = {"accounts": accounts, "contracts": contracts, "usage": usage_records, "corrections": usage_records}
+#: Where further revisions lie of what others point at; the others' lie in the table itself.
+_REVISED: Mapping[str, Table] = {"accounts": account_revisions}
 _KEYS: Mapping[str, tuple[str, ...]] = {"accounts": ("account",), "contracts": ("contract", "from"), "usage_records": ("id",)}
 _OURS = frozenset({"utility", "revision", "import_id", "file", "line"})
 CHUNK = 10_000
@@ -73,16 +75,17 @@ def existing(conn: Connection, utility: str, table: Table, firsts: Collection[st
     """Rows already stored whose first key column is one of ``firsts``."""
     key = _KEYS[table.name]
     names = [column.name for column in table.columns if column.name not in _OURS]
-    query = select(*(table.c[name] for name in names), table.c.file, table.c.line).where(table.c.utility == utility)
-    if conn.execute(query.limit(1)).first() is None:
-        return {}
     found: dict[tuple[Any, ...], Stored] = {}
-    ordered = query.order_by(table.c.revision) if "revision" in table.c else query
-    for piece in chunks(sorted(set(firsts))):
-        for row in conn.execute(ordered.where(table.c[key[0]].in_(piece))):
-            content = dict(zip(names, row, strict=False))
-            one = tuple(content[name] for name in key)
-            found[one] = ((*found.get(one, ((), ""))[0], content), f"{row.file}:{row.line}")
+    for place in (table, *([_REVISED[table.name]] if table.name in _REVISED else [])):
+        query = select(*(place.c[name] for name in names), place.c.file, place.c.line).where(place.c.utility == utility)
+        if conn.execute(query.limit(1)).first() is None:
+            return found
+        ordered = query.order_by(place.c.revision) if "revision" in place.c else query
+        for piece in chunks(sorted(set(firsts))):
+            for row in conn.execute(ordered.where(place.c[key[0]].in_(piece))):
+                content = dict(zip(names, row, strict=False))
+                one = tuple(content[name] for name in key)
+                found[one] = ((*found.get(one, ((), ""))[0], content), f"{row.file}:{row.line}")
     return found
 
 
@@ -98,9 +101,12 @@ def add_rows(conn: Connection, utility: str, table: Table, number: int, rows: It
     """Append (content, file, line) rows; a content without its ``revision`` is the first of its key."""
     first = {"revision": 1} if "revision" in table.c else {}
     for piece in chunks(rows):
-        conn.execute(
-            insert(table), [{**first, **content, "utility": utility, "import_id": number, "file": file, "line": line} for content, file, line in piece]
-        )
+        values = [{**first, **content, "utility": utility, "import_id": number, "file": file, "line": line} for content, file, line in piece]
+        further = [one for one in values if "revision" in one] if table.name in _REVISED else []
+        own = [one for one in values if "revision" not in one] if further else values
+        for place, given in ((table, own), (_REVISED.get(table.name, table), further)):
+            if given:
+                conn.execute(insert(place), given)
 
 
 def add_import_problems(conn: Connection, utility: str, number: int, found: Iterable[Problem]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Table, select, tuple_
 
 from billing_service.problems import refused
+from billing_service.store.accounts import newest
 from billing_service.store.documents import ISSUED
 from billing_service.store.tables import accounts, contracts, documents, reliefs, runs, shares, usage_records
 
@@ -22,13 +23,13 @@ def sought(given: str) -> str:
 
 
 def accounts_after(conn: Connection, utility: str, place: Place, limit: int) -> list[Row[Any]]:
-    """Accounts by their id."""
-    return _page(conn, select(accounts).where(accounts.c.utility == utility), [accounts.c.account], place, limit)
+    """Accounts by their id, each as it is now."""
+    return _page(conn, newest().where(accounts.c.utility == utility), [accounts.c.account], place, limit)
 
 
 def account(conn: Connection, utility: str, name: str) -> Row[Any] | None:
-    """One account."""
-    return conn.execute(select(accounts).where(accounts.c.utility == utility, accounts.c.account == name)).first()
+    """One account, as it is now."""
+    return conn.execute(newest().where(accounts.c.utility == utility, accounts.c.account == name)).first()
 
 
 def contracts_after(conn: Connection, utility: str, account_: str, place: Place, limit: int) -> list[Row[Any]]:

@@ -133,6 +133,7 @@ import_problems = Table(
     Index(None, "utility", "import_id"),
 )
 
+# An account as it was first sent: what contracts, records and documents point at.
 accounts = Table(
     "accounts",
     metadata,
@@ -142,10 +143,31 @@ accounts = Table(
     _text("class"),
     _text("address"),
     _text("district"),
+    _date("known", optional=True),
     _whole("import_id"),
     _text("file"),
     _whole("line"),
     PrimaryKeyConstraint("utility", "account"),
+    ForeignKeyConstraint(["utility", "import_id"], ["imports.utility", "imports.id"]),
+)
+
+# What changed about it since, whole: ``revision`` from 2, each with the day it became known. ``store/accounts.py`` reads both.
+account_revisions = Table(
+    "account_revisions",
+    metadata,
+    _text("utility"),
+    _text("account"),
+    _whole("revision"),
+    _text("name"),
+    _text("class"),
+    _text("address"),
+    _text("district"),
+    _date("known"),
+    _whole("import_id"),
+    _text("file"),
+    _whole("line"),
+    PrimaryKeyConstraint("utility", "account", "revision"),
+    ForeignKeyConstraint(["utility", "account"], ["accounts.utility", "accounts.account"]),
     ForeignKeyConstraint(["utility", "import_id"], ["imports.utility", "imports.id"]),
 )
 

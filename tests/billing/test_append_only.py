@@ -17,6 +17,8 @@ pytestmark = pytest.mark.both_databases
 
 NOW = datetime(2026, 11, 3, tzinfo=UTC)
 STAYS = (
+    "account_revisions",
+    "accounts",
     "adoptions",
     "contracts",
     "documents",
@@ -46,6 +48,9 @@ def filled(office: Office, engine: connect.Engine) -> Office:
     """A month issued, and a row at least in every table that stays: an account nobody can bill, and a bill that waited for a person."""
     city = furnish(office)
     city.receives(contracts="C5,A2,cn/yangquan/nothing,2026-01-01,,user=resident\n")
+    changed = city.folder / "accounts.csv"
+    changed.write_text("account,name,class,known\nA2,Qian,household,2026-10-02\n", "utf-8")
+    city.says("import", changed)
     city.does("hold", "first")
     city.receives(usage="U9,nobody,M9,water,2026-10-01,2026-11-01,1,m3,actual,,2026-11-02\n")
     city.runs()
