@@ -19,15 +19,17 @@ from tariffs.errors import Problem
 _SPLITS = frozenset(";=")
 
 
-def receive(conn: Connection, settings: Settings, name: str, records: Sequence[Mapping[str, Any]], body: bytes, now: datetime) -> Imported:
+def receive(
+    conn: Connection, settings: Settings, name: str, records: Sequence[tuple[int, Mapping[str, Any]]], misfits: Sequence[Problem], body: bytes, now: datetime
+) -> Imported:
     """Keep what can be kept of ``records``; every other is told with its place (from 1) and kept with the import as refused.
 
-    ``name``: accounts, contracts, usage or corrections. A record that is there already counts as the same; other content under
-    the same key is a conflict.
+    ``name``: accounts, contracts, usage or corrections; ``misfits``: what is wrong with rows that are no records at all.
+    A record that is there already counts as the same; other content under the same key is a conflict.
     """
     rows: list[tuple[int, list[str]]] = []
-    bad: list[Problem] = []
-    for place, record in enumerate(records, 1):
+    bad = list(misfits)
+    for place, record in records:
         wrong = _unwritable(record, place)
         if wrong:
             bad += wrong

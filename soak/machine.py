@@ -103,7 +103,7 @@ class Machine(RuleBasedStateMachine):
 
     def sends(self, name: str, row: Mapping[str, Any]) -> tuple[int, int, int]:
         with connect.writing(self.db, "main") as conn:
-            found = receive(conn, self.own, name, [row], repr(row).encode(), self.tick())
+            found = receive(conn, self.own, name, [(1, row)], [], repr(row).encode(), self.tick())
         return found.new, found.same, found.bad
 
     # --- what is sent ---

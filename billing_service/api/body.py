@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
 from billing_service.problems import Refused, problem
-from tariffs.errors import Problem
+from tariffs.errors import Problem, Where
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _SHOWN = 80
 _TOLD = 100
+#: Of one row: more than its members can be wrong by.
+_TOLD_OF_ROW = 20
+#: A place inside a row begins with the list and the row.
+_IN_ROW = 2
 #: How text that is no Unicode comes in: UTF-8 itself refuses it.
 _ESCAPED = b"\\u"
 #: Where a number may stand in an object; inside of text it may look alike, and is then looked for in vain.
@@ -39,17 +44,70 @@ async def read_body(request: Request, model: type[_Model], largest: int) -> _Mod
 
 def parsed(content: bytes, model: type[_Model]) -> _Model:
     """The bytes of a body as ``model``; Refused with every problem but those of ``content_of``."""
-    data = _parse(content)
-    if not isinstance(data, dict):
-        raise Refused([problem("body-not-object")])
-    if _NUMBER.search(content) or _ESCAPED in content:  # else there is nothing to find, and most bodies need no walk
-        found = _misfits(data)
-        if found:
-            raise Refused(found)
+    data, walk = _object_in(content)
+    found = _misfits(data) if walk else []
+    if found:
+        raise Refused(found)
     try:
         return model.model_validate_json(content)  # JSON rules: dates from text, tuples from lists, no other leniency
     except ValidationError as error:
         raise Refused([_member(one) for one in error.errors(include_url=False, include_input=False, include_context=False)]) from error
+
+
+async def read_rows(request: Request, model: type[BaseModel], name: str, largest: int) -> tuple[list[tuple[int, Any]], list[Problem]]:
+    """The rows in the list ``name`` of the body, each with its place from 1, and what is wrong with every row that does not fit ``model``.
+
+    Refused as a whole: what ``read_body`` refuses about anything but a row, so also a body without the list, or with an empty or too long one.
+    """
+    content = await content_of(request, largest)
+    request.state.body = content
+    data, walk = _object_in(content)
+    rows = data.get(name)
+    if not isinstance(rows, list):
+        raise Refused([_not_rows(data, name)])
+    rest = {member: value for member, value in data.items() if member != name}
+    found = _misfits(rest) if walk else []
+    if found:
+        raise Refused(found)
+    misfits = {at: told[:_TOLD_OF_ROW] for at, row in enumerate(rows) if (told := _misfits(row))} if walk else {}
+    # What no JSON of ours may hold is out of the way while the others are looked at, in its place.
+    try:
+        text = json.dumps({**rest, name: [None if at in misfits else row for at, row in enumerate(rows)]}) if misfits else content
+        return list(enumerate(getattr(model.model_validate_json(text), name), 1)), []
+    except RecursionError as error:
+        raise Refused([problem("not-json", reason="depth")]) from error
+    except ValidationError as error:
+        wrong = _by_row(error, name, misfits)
+    good = [at for at in range(len(rows)) if at not in wrong]
+    fitting = getattr(model.model_validate_json(json.dumps({**rest, name: [rows[at] for at in good]})), name) if good else []
+    placed = [replace(one, values={**one.values, "member": one.charge}, where=Where("api", at + 1)) for at in sorted(wrong) for one in wrong[at]]
+    return [(at + 1, row) for at, row in zip(good, fitting, strict=True)], placed
+
+
+def _not_rows(data: dict[str, Any], name: str) -> Problem:
+    return Problem("rows-not-list" if name in data else "member-missing", {}, charge=name)
+
+
+def _by_row(error: ValidationError, name: str, misfits: Mapping[int, list[Problem]]) -> dict[int, list[Problem]]:
+    """What is wrong, by row from 0; Refused where anything but a row is."""
+    whole: list[Problem] = []
+    found: dict[int, list[Problem]] = {}
+    for one in error.errors(include_url=False, include_context=False):
+        if len(one["loc"]) < _IN_ROW or one["loc"][0] != name:
+            whole.append(_member(one))
+        elif len(own := found.setdefault(int(one["loc"][1]), [])) < _TOLD_OF_ROW:
+            own.append(_of_row(one))
+    if whole:
+        raise Refused(whole) from error
+    return found | dict(misfits)
+
+
+def _object_in(content: bytes) -> tuple[dict[str, Any], bool]:
+    """The object that the bytes are, and whether there can be anything in it that no model takes: most bodies need no walk."""
+    data = _parse(content)
+    if not isinstance(data, dict):
+        raise Refused([problem("body-not-object")])
+    return data, bool(_NUMBER.search(content)) or _ESCAPED in content
 
 
 async def content_of(request: Request, largest: int) -> bytes:
@@ -128,3 +186,12 @@ def _member(one: Any) -> Problem:
     place = ".".join(str(part) for part in one["loc"])[:200]
     code = {"missing": "member-missing", "extra_forbidden": "member-unknown"}.get(one["type"], "member-wrong")
     return Problem(code, {"reason": str(one["msg"])[:200]} if code == "member-wrong" else {}, charge=place)
+
+
+def _of_row(one: Any) -> Problem:
+    """The same for a row: its member, without the list and the row."""
+    place = ".".join(str(part) for part in one["loc"][_IN_ROW:])[:200]
+    if not str(one["type"]).startswith("date_"):
+        return replace(_member(one), charge=place)
+    given = one["input"]
+    return Problem("not-a-date", {"column": place, "value": ascii(given)[1:-1][:_SHOWN] if isinstance(given, str) else ""}, charge=place)

@@ -40,6 +40,14 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": _inlined(schema, schema.pop("$defs", {}))}}}}
 
 
+def rows_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The description of a body whose rows are read each by itself: one of another form is refused alone, and the answer tells it."""
+    found = body_of(model)
+    for one in found["requestBody"]["content"]["application/json"]["schema"]["properties"].values():
+        one["items"] = {"anyOf": [one["items"], {"description": "anything else is refused as this row, and the others are taken"}]}
+    return found
+
+
 def _inlined(schema: Any, inside: dict[str, Any]) -> Any:
     """The schema without references: those of a model point into itself, and here it stands inside a larger document."""
     match schema:

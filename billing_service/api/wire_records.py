@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from billing_service.schemas import Account, Amount, Trouble, Wire
+from billing_service.schemas import Amount, Trouble, Wire
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=1000)]
@@ -16,11 +16,14 @@ _MOST = 10_000
 
 
 class AccountIn(Wire):
+    """Whom to bill. A name, class or address that became known later is the account's next revision."""
+
     account: Name
     name: Name
     payer_class: Name = Field(alias="class")
     address: Text = ""
     district: Text = ""
+    known: date | None = Field(default=None, description="the day it became known; a row that changes an account needs a later one than the last")
 
 
 class AccountsIn(Wire):
@@ -73,8 +76,20 @@ class Received(Wire):
     problems: list[Trouble]
 
 
+class AccountKept(Wire):
+    """An account as it is now. Documents bear it as their run knew it."""
+
+    account: str
+    name: str
+    payer_class: str = Field(serialization_alias="class")
+    address: str
+    district: str
+    known: date | None
+    revision: int
+
+
 class AccountList(Wire):
-    accounts: list[Account]
+    accounts: list[AccountKept]
     next: str | None
 
 

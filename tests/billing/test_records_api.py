@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,7 +23,7 @@ def client(city: Office) -> Iterator[TestClient]:
 
 
 def sent(client: TestClient, path: str, body: Any, key: str) -> Any:
-    answer = client.post(path, json=body, headers={"idempotency-key": key})
+    answer = client.post(path, content=json.dumps(body), headers={"idempotency-key": key, "content-type": "application/json"})
     assert answer.status_code in {200, 201}, answer.text
     return answer.json()
 
@@ -53,6 +54,82 @@ def test_a_row_that_replaces_a_refused_one_is_refused_too(client: TestClient) ->
     told = sent(client, "/v1/usage", {"usage": rows}, "a")
     assert (told["new"], [(one["line"], one["code"]) for one in told["problems"]]) == (1, [(1, "replaces-unknown"), (2, "replaces-unknown")])
     assert [one["id"] for one in client.get("/v1/usage").json()["usage"] if one["id"].startswith("N")] == ["N3"]
+
+
+def test_a_row_of_another_form_is_refused_by_itself_with_its_place_and_its_cure(client: TestClient, city: Office) -> None:
+    rows: list[Any] = [
+        usage("N1"),
+        usage("N2", end="2026-02-30"),
+        {**usage("N3"), "value": 5},
+        {**usage("N4"), "note": "x"},
+        7,
+        None,
+        {"id": "N5", "account": ["A1"], "start": "soon"},
+        usage("\ud800"),
+        usage("N6", account="nobody"),
+        {**usage("N7"), "below": "maybe", "known": True},
+        usage("N8"),
+    ]
+    told = sent(client, "/v1/usage", {"usage": rows}, "a")
+    assert (told["new"], told["same"], told["refused"]) == (2, 0, 9)
+    assert [(one["line"], one["at"], one["code"]) for one in told["problems"]] == [
+        (2, "end", "not-a-date"),
+        (3, "value", "json-number"),
+        (4, "note", "member-unknown"),
+        (5, "", "json-number"),
+        (6, "", "member-wrong"),
+        (7, "account", "member-wrong"),
+        (7, "measure", "member-missing"),
+        (7, "start", "not-a-date"),
+        (7, "end", "member-missing"),
+        (7, "value", "member-missing"),
+        (7, "unit", "member-missing"),
+        (8, "id", "broken-text"),
+        (9, "", "unknown-account"),
+        (10, "known", "not-a-date"),
+        (10, "below", "member-wrong"),
+    ]
+    assert "2026-02-30 is no date; write it as 2026-10-01" in told["problems"][0]["message"]
+    assert [one["id"] for one in client.get("/v1/usage").json()["usage"] if one["id"].startswith("N")] == ["N1", "N8"]
+    kept = [row for row in city.rows("import_problems") if row["file"].startswith("api")]
+    assert [(row["line"], json.loads(row["values"]).get("member", "")) for row in kept] == [(one["line"], one["at"]) for one in told["problems"]]
+    again = sent(client, "/v1/usage", {"usage": rows}, "b")
+    assert (again["new"], again["same"], again["refused"], again["problems"]) == (0, 2, 9, told["problems"])
+    assert sent(client, "/v1/usage", {"usage": rows}, "a") == told
+    chinese = client.post("/v1/usage", json={"usage": [rows[1]]}, headers={"idempotency-key": "c", "accept-language": "zh"}).json()
+    assert (chinese["new"], chinese["refused"], "不是日期" in chinese["problems"][0]["message"]) == (0, 1, True)
+
+
+def test_accounts_and_terms_of_another_form_are_refused_by_row_too(client: TestClient) -> None:
+    good = {"account": "N1", "name": "One", "class": "household"}
+    told = sent(client, "/v1/accounts", {"accounts": [{**good, "name": ""}, good, {**good, "known": "31 Dec"}]}, "a")
+    assert (told["new"], [(one["line"], one["at"], one["code"]) for one in told["problems"]]) == (1, [(1, "name", "member-wrong"), (3, "known", "not-a-date")])
+    terms = {"contract": "N1", "account": "N1", "tariff": "cn/yangquan/sewage", "from": "2026-01-01"}
+    rows = [{**terms, "from": "2026-13-01"}, terms, {**terms, "contract": "N2", "facts": {"user": 1}}, {**terms, "contract": "N3", "facts": {"user": None}}]
+    told = sent(client, "/v1/contracts", {"contracts": rows}, "b")
+    assert (told["new"], [(one["line"], one["at"]) for one in told["problems"]]) == (1, [(1, "from"), (3, "facts.user"), (4, "facts.user")])
+
+
+def test_a_body_that_is_no_list_of_rows_is_refused_whole(client: TestClient) -> None:
+    wrong: list[tuple[Any, str, str]] = [
+        ({}, "member-missing", "usage"),
+        ({"usage": None}, "rows-not-list", "usage"),
+        ({"usage": usage("N1")}, "rows-not-list", "usage"),
+        ({"usage": 1}, "rows-not-list", "usage"),
+        ({"usage": []}, "member-wrong", "usage"),
+        ({"usage": [usage("N1"), {}], "more": "x"}, "member-unknown", "more"),
+        ({"usage": [usage("N1"), 5], "more": 5}, "json-number", "more"),
+        ({"usage": [{}] * 10_001}, "member-wrong", "usage"),
+        ([usage("N1")], "body-not-object", ""),
+    ]
+    for body, code, at in wrong:
+        answer = client.post("/v1/usage", json=body, headers={"idempotency-key": "a"})
+        assert (answer.status_code, [(one["code"], one["at"]) for one in answer.json()["problems"]]) == (422, [(code, at)])
+    for deep in ("[" * 300 + "]" * 300, "[" * 900 + "]" * 900, "[" * 100_000):
+        content = '{"usage":[' + json.dumps(usage("N1")) + ",5," + deep + "]}"
+        answer = client.post("/v1/usage", content=content, headers={"idempotency-key": "a", "content-type": "application/json"})
+        assert answer.status_code == 422, answer.text
+    assert sent(client, "/v1/usage", {"usage": [usage("N1")]}, "a")["new"] == 1, "what was wrong with the request used up no key"
 
 
 def test_a_lost_answer_is_given_again_and_nothing_twice(client: TestClient, city: Office) -> None:
@@ -97,12 +174,7 @@ def test_facts_and_texts_that_a_file_could_not_hold_are_refused(client: TestClie
     row = {"contract": "C9", "account": "A1", "tariff": "cn/yangquan/sewage", "from": "2026-10-01", "facts": {"user": "a;b=c"}}
     found = sent(client, "/v1/contracts", {"contracts": [row, {**row, "facts": {}, "contract": "C\u00079"}]}, "a")
     assert [(one["code"], one["line"]) for one in found["problems"]] == [("not-a-fact", 1), ("control-character", 2)]
-    assert (
-        client.post(
-            "/v1/contracts", content=b'{"contracts": [{"value": 1.5}]}', headers={"idempotency-key": "b", "content-type": "application/json"}
-        ).status_code
-        == 422
-    )
+    assert [one["code"] for one in sent(client, "/v1/contracts", {"contracts": [{**row, "contract": 1.5}]}, "b")["problems"]] == ["json-number"]
 
 
 def test_an_entitlement_is_recorded_repeated_corrected_and_withdrawn(client: TestClient, city: Office) -> None:
