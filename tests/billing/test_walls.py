@@ -88,7 +88,7 @@ def test_a_row_of_another_utility_is_refused_also_by_its_own_columns(both: Both)
     with pytest.raises(ProgrammingError, match="row-level security"), connect.writing(both.engine, "main") as conn:
         conn.execute(insert(tables.series), [{"utility": "other", "kind": "invoice", "year": 2030, "next": 1}])
     with pytest.raises(ProgrammingError, match="row-level security"), connect.writing(both.engine, "main") as conn:
-        conn.execute(text("UPDATE runs SET utility = 'other'"))
+        conn.execute(text("UPDATE run_chunks SET utility = 'other'"))
     assert of_other(both) == before
 
 
