@@ -7,12 +7,12 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
-import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -65,13 +65,13 @@ def meant(given: pa.Table) -> pa.Table:
 
 
 def as_readers_have_it(path: Path, names: list[str]) -> list[dict[str, list[object]]]:
-    """A file's columns by Arrow, DuckDB and Polars."""
+    """A file's columns by Arrow, DuckDB and, where it is installed (extra ``bench``), Polars."""
     connection: Any = duckdb
     quoted = ", ".join(f'"{name}"' for name in names)
     by_arrow = pq.read_table(path, columns=names)
     by_duckdb = connection.sql(f"SELECT {quoted} FROM '{path}'").to_arrow_table()
-    by_polars = pl.read_parquet(path, columns=names).to_arrow()
-    return [{name: [plain(value) for value in table.column(name).to_pylist()] for name in names} for table in (by_arrow, by_duckdb, by_polars)]
+    by_polars = [pytest.importorskip("polars").read_parquet(path, columns=names).to_arrow()] if find_spec("polars") else []
+    return [{name: [plain(value) for value in table.column(name).to_pylist()] for name in names} for table in (by_arrow, by_duckdb, *by_polars)]
 
 
 def plain(value: object) -> object:
@@ -109,9 +109,14 @@ WRITERS: dict[str, Write] = {
     "arrow, no statistics": lambda table, path: pq.write_table(table, path, write_statistics=False, store_decimal_as_integer=True),
     "duckdb": lambda table, path: duckdb_file(table, path, ""),
     "duckdb, zstd, second kind": lambda table, path: duckdb_file(table, path, ", COMPRESSION zstd, PARQUET_VERSION v2"),
-    "polars": lambda table, path: pl.DataFrame(pl.from_arrow(table)).write_parquet(path),
-    "polars, snappy": lambda table, path: pl.DataFrame(pl.from_arrow(table)).write_parquet(path, compression="snappy"),
+    "polars": lambda table, path: polars_file(table, path, "zstd"),
+    "polars, snappy": lambda table, path: polars_file(table, path, "snappy"),
 }
+
+
+def polars_file(table: pa.Table, path: Path, compression: str) -> None:
+    pl = pytest.importorskip("polars")
+    pl.DataFrame(pl.from_arrow(table)).write_parquet(path, compression=compression)
 
 
 def duckdb_file(table: pa.Table, path: Path, options: str) -> None:
