@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("MIMALLOC_PURGE_DELAY", "-1")  # as the command line does, for the floor too; read when Arrow is loaded
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc

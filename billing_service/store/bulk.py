@@ -2,8 +2,8 @@
 
 PostgreSQL refuses COPY into a table with row-level policies, for every role they hold for. So the rows are loaded as the role
 ``billing_loader``, which can insert into a few tables and see nothing; triggers make sure that no row is another utility's and
-no line is added to an issued document (``docs/postgresql.md``). Where that role is not set up they go through a temporary table:
-the same rows, at about half the speed.
+no line is added to an issued document (``docs/postgresql.md``). Where that role is not set up, or may not insert into a table, they go
+through a temporary table: the same rows, at about half the speed.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.exc import DBAPIError
 
-from billing_service.store.binary import Rows, blocks, plain_values
+if TYPE_CHECKING:
+    from billing_service.store.binary import Rows
 
 LOADER = "billing_loader"
-_CAN_LOAD = text("SELECT 1 FROM pg_roles WHERE rolname = :role AND pg_has_role(oid, 'MEMBER')")
+_CAN_LOAD = text("SELECT 1 FROM pg_roles WHERE rolname = :role AND pg_has_role(oid, 'MEMBER') AND has_table_privilege(oid, :table, 'INSERT')")
 
 
 def insert_columns(conn: Connection, table: Table, utility: str, columns: Mapping[str, Sequence[Any]]) -> int:
@@ -34,6 +35,8 @@ def insert_columns(conn: Connection, table: Table, utility: str, columns: Mappin
 
 def insert_rows(conn: Connection, table: Table, utility: str, rows: Rows) -> int:
     """Insert rows of one utility given as Arrow columns, without a Python object a cell where the database can take them so; how many."""
+    from billing_service.store.binary import blocks, plain_values  # with NumPy, which an import of files does without
+
     mine = replace(rows, same={"utility": utility, **rows.same})
     if conn.dialect.name == "postgresql":
         copy_blocks(conn, table, mine.names, blocks(table, mine), binary=True)
@@ -79,7 +82,7 @@ def _loading(conn: Connection, table: Table) -> Iterator[tuple[str, Any]]:
     cursor = conn.connection.cursor()
     dbapi: Any = conn.dialect.loaded_dbapi
     try:
-        if conn.execute(_CAN_LOAD, {"role": LOADER}).first():
+        if conn.execute(_CAN_LOAD, {"role": LOADER, "table": table.name}).first():
             cursor.execute(f"SET LOCAL ROLE {LOADER}")
             yield table.name, cursor
             cursor.execute("RESET ROLE")

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 
 from billing_service import problems
 from billing_service.store import revisions
+from billing_service.store.bulk import insert_columns
 from billing_service.store.tables import account_revisions, accounts, contracts, import_problems, imports, usage_records
 from tariffs.errors import Problem
 
@@ -22,6 +23,7 @@ _REVISED: Mapping[str, Table] = {"accounts": account_revisions}
 _KEYS: Mapping[str, tuple[str, ...]] = {"accounts": ("account",), "contracts": ("contract", "from"), "usage_records": ("id",)}
 _OURS = frozenset({"utility", "revision", "import_id", "file", "line"})
 CHUNK = 10_000
+FEW = 100  # rows that are inserted as they are: a COPY, and the table it may have to go through, cost more
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,9 @@ def add_rows(conn: Connection, utility: str, table: Table, number: int, rows: It
         further = [one for one in values if "revision" in one] if table.name in _REVISED else []
         own = [one for one in values if "revision" not in one] if further else values
         for place, given in ((table, own), (_REVISED.get(table.name, table), further)):
-            if given:
+            if len(given) > FEW:
+                insert_columns(conn, place, utility, {name: [one[name] for one in given] for name in given[0] if name != "utility"})
+            elif given:
                 conn.execute(insert(place), given)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from billing_service.store.ledger import FEW
 from tests.billing.conftest import HEADS, Office
 
 READING = "U1,A1,M1,water,2026-10-01,2026-11-01,{value},m3,actual,,2026-11-02\n"
@@ -182,3 +185,24 @@ def test_a_contract_is_never_that_of_two_accounts_on_one_day(city: Office) -> No
     city.runs()
     accounts = {row["id"]: row["account"] for row in city.rows("documents")}
     assert {(row["contract"], accounts[row["document"]]) for row in city.rows("parts")} == {("C1", "A1"), ("C2", "A1"), ("C3", "A3"), ("C4", "A2")}
+
+
+@pytest.mark.both_databases
+def test_many_rows_are_stored_as_few_are(make_office: Callable[[str], Office]) -> None:
+    office, second = make_office("many"), make_office("few")
+    many = FEW + 7
+    accounts = "".join(f"B{at:03},Zhào {at},household,Road {at},\n" for at in range(many))
+    contracts = "".join(f"K{at:03},B{at:03},cn/yangquan/sewage,2026-01-01,{'2026-12-01' if at % 2 else ''},user=resident\n" for at in range(many))
+    usage = "".join(f"V{at:03},B{at:03},M1,water,2026-10-01,2026-11-01,{at}.000001,m3,{'actual' if at % 3 else 'estimated'},,\n" for at in range(many))
+    assert counts(office.receives(accounts=accounts, contracts=contracts, usage=usage)) == [(many, 0, 0)] * 3
+    tables = {"accounts": accounts, "contracts": contracts, "usage_records": usage}
+    stored = {name: office.rows(name) for name in tables}
+    assert [row["name"] for row in stored["accounts"]] == [f"Zhào {at}" for at in range(many)]
+    assert [str(row["value"]) for row in stored["usage_records"]] == [f"{at}.000001" for at in range(many)]
+    assert {row["to"] for row in stored["contracts"]} == {None, date(2026, 12, 1)}
+    first = {name: rows.splitlines()[0] + "\n" for name, rows in tables.items()}
+    assert counts(second.receives(accounts=first["accounts"], contracts=first["contracts"], usage=first["usage_records"])) == [(1, 0, 0)] * 3
+    for name, rows in stored.items():
+        (alone,) = second.rows(name)
+        assert alone == {**rows[0], "file": alone["file"]}, name
+    assert counts(office.receives(accounts=accounts, contracts=contracts, usage=usage)) == [(0, many, 0)] * 3
