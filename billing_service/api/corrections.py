@@ -16,7 +16,7 @@ from billing_service.api.caller import Reading, Running, settings_for
 from billing_service.api.common import body_of, language, trouble, troubles
 from billing_service.api.invoices import listed_invoice
 from billing_service.api.once import Key, Written, is_refusal, once
-from billing_service.api.pages import After, Limit, following, place
+from billing_service.api.pages import After, From, Limit, To, following, place
 from billing_service.api.wire_documents import Correction, CorrectionRequest, CorrectionRun, Settled, SettlementRequest
 from billing_service.problems import Refused, refused
 from billing_service.runs import clock
@@ -71,10 +71,12 @@ async def settle(request: Request, who: Running, key: Key) -> Response:
 
 
 @router.get("/settlements", response_model=InvoiceList, responses=troubles(401, 403, 422), summary="Issued settlements")
-def list_settlements(request: Request, who: Reading, plant: Plant = "", after: After = "", limit: Limit = 100) -> InvoiceList:
+def list_settlements(
+    request: Request, who: Reading, plant: Plant = "", start: From = None, end: To = None, after: After = "", limit: Limit = 100
+) -> InvoiceList:
     """What is paid to operators, differences too, by id. Each is read, printed and explained under `/v1/invoices/{number}`."""
     with reading(request.app.state.engine, who.utility) as conn:
-        found = lists.documents_after(conn, who.utility, {"account": plant, "direction": "payable"}, place(after, 1), limit)
+        found = lists.documents_after(conn, who.utility, {"account": plant, "direction": "payable"}, start, end, place(after, 1), limit)
     return InvoiceList(invoices=[listed_invoice(one) for one in found], next=following(found, limit, found[-1].id) if found else None)
 
 

@@ -14,7 +14,7 @@ from billing_service.api.body import read_body
 from billing_service.api.caller import Reading, Writing, settings_for
 from billing_service.api.common import BYTES, XLSX, Language, body_of, language, told, trouble, troubles
 from billing_service.api.once import Key, Written, once
-from billing_service.api.pages import After, Limit, following, place
+from billing_service.api.pages import After, From, Limit, To, following, place
 from billing_service.api.wire_documents import Explanation, Verification
 from billing_service.crediting import Asked
 from billing_service.documents import explanation, paper
@@ -53,13 +53,15 @@ def list_invoices(
     kind: Only = "",
     direction: Only = "",
     run: Only = "",
+    start: From = None,
+    end: To = None,
     after: After = "",
     limit: Limit = 100,
 ) -> InvoiceList:
-    """Invoices, difference documents, settlements (`direction=payable`) and credit notes, by their id."""
+    """Invoices, difference documents, settlements (`direction=payable`) and credit notes, by their id. One belongs to the days that hold its period's last."""
     only = {"account": account, "kind": kind, "direction": direction, "run": run}
     with reading(request.app.state.engine, who.utility) as conn:
-        found = lists.documents_after(conn, who.utility, only, place(after, 1), limit)
+        found = lists.documents_after(conn, who.utility, only, start, end, place(after, 1), limit)
     return InvoiceList(invoices=[listed_invoice(one) for one in found], next=following(found, limit, found[-1].id) if found else None)
 
 

@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated
 
 from fastapi import Query
@@ -14,6 +15,9 @@ from billing_service.problems import refused
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="rows a page")]
 After = Annotated[str, Query(max_length=1000, description="`next` of the page before; left out: from the beginning")]
+#: Of lists of what belongs to the period that holds its last day.
+From = Annotated[date | None, Query(alias="from", description="whose last day is this one or later")]
+To = Annotated[date | None, Query(alias="to", description="whose last day is before this one")]
 
 
 def cursor(*place: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -15,7 +14,7 @@ from billing_service.api.body import read_rows
 from billing_service.api.caller import Reading, Writing, settings_for
 from billing_service.api.common import language, rows_of, told, trouble, troubles
 from billing_service.api.once import Key, Written, once
-from billing_service.api.pages import After, Limit, following, place
+from billing_service.api.pages import After, From, Limit, To, following, place
 from billing_service.keys import Caller
 from billing_service.problems import Refused, problem
 from billing_service.receiving import receive
@@ -67,6 +66,22 @@ def get_account(request: Request, who: Reading, account: Id) -> wire.AccountKept
     return _account(found)
 
 
+@router.get(
+    "/accounts/{account}/revisions",
+    response_model=wire.AccountRevisions,
+    response_model_by_alias=True,
+    responses=troubles(401, 403, 404, 422),
+    summary="What an account was called, and since when",
+)
+def list_account_revisions(request: Request, who: Reading, account: Id) -> wire.AccountRevisions:
+    """Every revision of one account, the first one first: `known` is the day it became known."""
+    with reading(request.app.state.engine, who.utility) as conn:
+        found = lists.account_revisions_of(conn, who.utility, account) if account.isprintable() else []
+    if not found:
+        raise Refused([problem("no-such-account", account=account)], "not-found")
+    return wire.AccountRevisions(revisions=[_account(one) for one in found])
+
+
 @router.get("/contracts", response_model=wire.ContractList, response_model_by_alias=True, responses=_READ, summary="Terms of contracts")
 def list_contracts(request: Request, who: Reading, account: OfAccount = "", after: After = "", limit: Limit = 100) -> wire.ContractList:
     """Every row of terms ever recorded, each revision, by contract and first day."""
@@ -81,8 +96,8 @@ def list_usage(
     request: Request,
     who: Reading,
     account: OfAccount = "",
-    start: Annotated[date | None, Query(alias="from", description="whose last day is this one or later")] = None,
-    end: Annotated[date | None, Query(alias="to", description="whose last day is before this one")] = None,
+    start: From = None,
+    end: To = None,
     after: After = "",
     limit: Limit = 100,
 ) -> wire.UsageList:

@@ -93,6 +93,10 @@ class AccountList(Wire):
     next: str | None
 
 
+class AccountRevisions(Wire):
+    revisions: list[AccountKept]
+
+
 class Contract(Wire):
     contract: str
     account: str

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Table, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, literal, select, tuple_
 
 from billing_service.problems import refused
-from billing_service.store.accounts import newest
+from billing_service.store.accounts import CONTENT, newest
 from billing_service.store.documents import ISSUED
-from billing_service.store.tables import accounts, contracts, documents, reliefs, runs, shares, usage_records
+from billing_service.store.tables import account_revisions, accounts, contracts, documents, reliefs, runs, shares, usage_records
 
 Place = tuple[str, ...] | None
 _MOST = 2**31 - 1
@@ -32,6 +32,14 @@ def account(conn: Connection, utility: str, name: str) -> Row[Any] | None:
     return conn.execute(newest().where(accounts.c.utility == utility, accounts.c.account == name)).first()
 
 
+def account_revisions_of(conn: Connection, utility: str, name: str) -> list[Row[Any]]:
+    """Every revision of one account, the first one first."""
+    mine, later = accounts.c, account_revisions.c
+    first = select(mine.account, *(mine[one] for one in CONTENT), literal(1).label("revision")).where(mine.utility == utility, mine.account == name)
+    further = select(later.account, *(later[one] for one in CONTENT), later.revision).where(later.utility == utility, later.account == name)
+    return [*conn.execute(first), *conn.execute(further.order_by(later.revision))]
+
+
 def contracts_after(conn: Connection, utility: str, account_: str, place: Place, limit: int) -> list[Row[Any]]:
     """Every row of terms, each revision, of one account or (empty) of all: by contract, first day and revision."""
     query = select(contracts).where(contracts.c.utility == utility, *([contracts.c.account == account_] if account_ else []))
@@ -42,14 +50,13 @@ def usage_after(conn: Connection, utility: str, account_: str, start: date | Non
     """Usage records by their id: of one account or all, whose last day lies in [start, end)."""
     mine = usage_records.c
     query = select(usage_records).where(mine.utility == utility, *([mine.account == account_] if account_ else []))
-    query = query.where(*([mine.end > start] if start else []), *([mine.end <= end] if end else []))
-    return _page(conn, query, [mine.id], place, limit)
+    return _page(conn, query.where(*_ends_in(mine.end, start, end)), [mine.id], place, limit)
 
 
-def documents_after(conn: Connection, utility: str, only: Mapping[str, str], place: Place, limit: int) -> list[Row[Any]]:
-    """Issued documents by their id; ``only``: what account, kind, direction or run they are to have."""
+def documents_after(conn: Connection, utility: str, only: Mapping[str, str], start: date | None, end: date | None, place: Place, limit: int) -> list[Row[Any]]:
+    """Issued documents by their id, of periods whose last day lies in [start, end); ``only``: what account, kind, direction or run they are to have."""
     query = select(documents).where(documents.c.utility == utility, documents.c.state.in_(ISSUED))
-    query = query.where(*(documents.c[name] == sought(value) for name, value in only.items() if value))
+    query = query.where(*(documents.c[name] == sought(value) for name, value in only.items() if value), *_ends_in(documents.c.period_end, start, end))
     return _page(conn, query, [documents.c.id], place, limit)
 
 
@@ -76,6 +83,11 @@ def shares_after(conn: Connection, utility: str, point: str, place: Place, limit
     """Every revision of who shares which meter, by point, account, first day and revision."""
     query = select(shares).where(shares.c.utility == utility, *([shares.c.point == point] if point else []))
     return _dated(conn, query, shares, ("point", "account"), place, limit)
+
+
+def _ends_in(column: Any, start: date | None, end: date | None) -> list[ColumnElement[bool]]:
+    """The condition that the day before ``column``, the first day after, lies in [start, end); None: no limit."""
+    return [*([column > start] if start else []), *([column <= end] if end else [])]
 
 
 def _day(text: str) -> date:

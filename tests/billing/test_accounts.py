@@ -50,6 +50,16 @@ def test_a_row_that_became_known_later_is_the_next_revision_and_nothing_is_overw
     ]
     assert names(city)["A1"] == ("Zhao Li", 3, "2026-12-01")
     assert names(city)["A2"][1:] == (1, None)
+    with calling(city) as client:
+        found = client.get("/v1/accounts/A1/revisions").json()["revisions"]
+        assert [(one["revision"], one["name"], one["class"], one["known"]) for one in found] == [
+            (1, "Zhao", "household", None),
+            (2, "Zhao Li", "household", "2026-11-10"),
+            (3, "Zhao Li", "shop", "2026-12-01"),
+        ]
+        assert found[-1] == client.get("/v1/accounts/A1").json()
+        assert [one["revision"] for one in client.get("/v1/accounts/A2/revisions").json()["revisions"]] == [1]
+        assert client.get("/v1/accounts/nobody/revisions").json()["problems"][0]["code"] == "no-such-account"
 
 
 def test_the_same_row_again_is_the_same_whichever_revision_it_holds(city: Office) -> None:

@@ -50,6 +50,14 @@ def test_a_month_goes_through_the_api(city: Office) -> None:
         assert first["invoices"] + rest["invoices"] == listed
         (shop,) = li.get("/v1/invoices", params={"account": "A3"}).json()["invoices"]
         assert shop["total"] == li.get(f"/v1/invoices/{shop['number']}").json()["total"]
+        for days, count in (
+            ({"from": "2026-10-31", "to": "2026-11-01"}, 3),
+            ({"to": "2026-10-31"}, 0),
+            ({"from": "2026-11-01"}, 0),
+            ({"from": "0001-01-01"}, 3),
+        ):
+            assert len(li.get("/v1/invoices", params=days).json()["invoices"]) == count, days
+        assert li.get("/v1/invoices", params={"from": "2026-13-01"}).status_code == 422
         kinds = [one["kind"] for one in li.get("/v1/events").json()["events"] if one["kind"].startswith("run.")]
         assert kinds == ["run.created", "run.reviewed", "run.approved", "run.issued"]
         late = li.post(f"/v1/runs/{run}/cancel", json={}, headers={"idempotency-key": "f"})
