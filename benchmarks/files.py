@@ -7,7 +7,6 @@ processes, start included, with the most memory each holds. The outputs are comp
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial

@@ -25,7 +25,22 @@ from billing_service.settings import without_password
 from billing_service.store import tables
 
 #: What others need to name, so that SQLAlchemy itself is imported in the store only.
-__all__ = ["Connection", "DBAPIError", "Engine", "IntegrityError", "Row", "attempt", "engine", "lock", "migrate", "opened", "reading", "require", "writing"]
+__all__ = [
+    "Connection",
+    "DBAPIError",
+    "Engine",
+    "IntegrityError",
+    "Row",
+    "attempt",
+    "engine",
+    "lock",
+    "migrate",
+    "opened",
+    "reading",
+    "require",
+    "waited",
+    "writing",
+]
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations"
 _POSTGRESQL = frozenset({"postgres", "postgresql", "postgresql+psycopg"})
@@ -100,6 +115,12 @@ def lock(conn: Connection, utility: str) -> None:
     if conn.dialect.name == "postgresql":
         table = tables.utilities.c
         conn.execute(select(table.id).where(table.id == utility).with_for_update(key_share=True))
+
+
+def waited(error: DBAPIError) -> bool:
+    """Whether a lock was not given in time: nothing is broken, and what was asked can be asked again."""
+    driver: Any = error.orig
+    return getattr(driver, "sqlite_errorname", "").startswith("SQLITE_BUSY") or getattr(driver, "sqlstate", "") == "55P03"
 
 
 def migrate(db: Engine, utility: str) -> bool:

@@ -124,3 +124,17 @@ def test_a_lock_that_is_not_given_in_time_is_no_fault_of_the_program(city: Offic
             held.rollback()
     assert set(drafted(city)) == {"A1", "A3"}
     assert hurried.does("run", "--period", OCTOBER, by="li")["invoices"] == 3
+
+
+def test_a_request_that_waits_too_long_for_other_writers_is_told_so_and_the_log_has_no_fault(
+    city: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connect, "_WAIT_MS", 300)
+    sent = {"json": {"accounts": [{"account": "B1", "name": "Li", "class": "household"}]}, "headers": {"idempotency-key": "first"}}
+    with calling(city) as client, city.opened() as engine:
+        with connect.writing(engine, "main"):
+            late = client.post("/v1/accounts", **sent)
+        assert (late.status_code, [one["code"] for one in late.json()["problems"]]) == (503, ["store-unavailable"])
+        assert "waited too long for other writers" in caplog.text
+        assert not [one for one in caplog.records if one.levelname == "ERROR" or one.exc_info]
+        assert client.post("/v1/accounts", **sent).json()["new"] == 1
