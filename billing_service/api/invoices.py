@@ -58,7 +58,7 @@ def list_invoices(
     after: After = "",
     limit: Limit = 100,
 ) -> InvoiceList:
-    """Invoices, difference documents, settlements (`direction=payable`) and credit notes, by their id. One belongs to the days that hold its period's last."""
+    """Invoices, difference documents, settlements (`direction=payable`) and credit notes, by their id. Each is of the days that hold its period's last day."""
     only = {"account": account, "kind": kind, "direction": direction, "run": run}
     with reading(request.app.state.engine, who.utility) as conn:
         found = lists.documents_after(conn, who.utility, only, start, end, place(after, 1), limit)
