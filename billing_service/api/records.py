@@ -62,7 +62,7 @@ def get_account(request: Request, who: Reading, account: Id) -> wire.AccountKept
     with reading(request.app.state.engine, who.utility) as conn:
         found = lists.account(conn, who.utility, account) if account.isprintable() else None
     if found is None:
-        raise Refused([problem("no-such-account", account=account)], "not-found")
+        raise _absent(account)
     return _account(found)
 
 
@@ -78,7 +78,7 @@ def list_account_revisions(request: Request, who: Reading, account: Id) -> wire.
     with reading(request.app.state.engine, who.utility) as conn:
         found = lists.account_revisions_of(conn, who.utility, account) if account.isprintable() else []
     if not found:
-        raise Refused([problem("no-such-account", account=account)], "not-found")
+        raise _absent(account)
     return wire.AccountRevisions(revisions=[_account(one) for one in found])
 
 
@@ -122,6 +122,10 @@ async def _received(request: Request, who: Caller, key: str, model: type[BaseMod
 
 def _end(one: Any, *names: str) -> tuple[str, ...]:
     return (*(getattr(one, name) for name in names), one.start.isoformat(), str(one.revision))
+
+
+def _absent(account: str) -> Refused:
+    return Refused([problem("no-such-account", account=account)], "not-found")
 
 
 def _account(one: Any) -> wire.AccountKept:
