@@ -130,11 +130,11 @@ def test_a_request_that_waits_too_long_for_other_writers_is_told_so_and_the_log_
     city: Office, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(connect, "_WAIT_MS", 300)
-    sent = {"json": {"accounts": [{"account": "B1", "name": "Li", "class": "household"}]}, "headers": {"idempotency-key": "first"}}
+    accounts, first = {"accounts": [{"account": "B1", "name": "Li", "class": "household"}]}, {"idempotency-key": "first"}
     with calling(city) as client, city.opened() as engine:
         with connect.writing(engine, "main"):
-            late = client.post("/v1/accounts", **sent)
+            late = client.post("/v1/accounts", json=accounts, headers=first)
         assert (late.status_code, [one["code"] for one in late.json()["problems"]]) == (503, ["store-unavailable"])
         assert "waited too long for other writers" in caplog.text
         assert not [one for one in caplog.records if one.levelname == "ERROR" or one.exc_info]
-        assert client.post("/v1/accounts", **sent).json()["new"] == 1
+        assert client.post("/v1/accounts", json=accounts, headers=first).json()["new"] == 1
