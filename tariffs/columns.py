@@ -20,6 +20,7 @@ from tariffs.scaled import NARROW, Ints, Mask, Number
 
 #: Arrow's decimals by their bits: how each is made, and its most digits.
 KINDS: Mapping[int, tuple[Callable[[int, int], Any], int]] = {32: (pa.decimal32, 9), 64: (pa.decimal64, 18), 128: (pa.decimal128, 38), 256: (pa.decimal256, 76)}
+NEAR = 2**14  # rows of a decimal128 that are still near the processor when it comes by a second time
 #: A chunked Arrow array, or Python objects with None where nothing was given.
 Source: TypeAlias = Any
 
@@ -165,14 +166,19 @@ def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask |
         for index in range(words.shape[1]):
             words[:, index] = ((values >> (64 * index)) & (2**64 - 1)).astype(np.uint64).view(np.int64)
         return
-    if words.shape[1] > 1 and not amounts.signed:
-        words.fill(0)  # all at once: faster than every second word
-    if factor == 1:
-        words[:, 0] = values
-    else:
-        np.multiply(values, factor, out=words[:, 0], dtype=words.dtype, casting="same_kind")
-    if amounts.signed:
-        words[:, 1:] = (words[:, 0] >> 63)[:, None]
+    if isinstance(values, np.ndarray) and np.may_share_memory(values, words):
+        return  # computed where they belong
+    step = NEAR if words.shape[1] > 1 else len(words)
+    for begin in range(0, len(words), step or 1):
+        part, some = words[begin : begin + step], values if isinstance(values, int) else values[begin : begin + step]
+        if words.shape[1] > 1 and not amounts.signed:
+            part.fill(0)  # all at once: faster than every second word
+        if factor == 1:
+            part[:, 0] = some
+        else:
+            np.multiply(some, factor, out=part[:, 0], dtype=words.dtype, casting="same_kind")
+        if amounts.signed:
+            part[:, 1:] = (part[:, 0] >> 63)[:, None]
 
 
 def bits_of(amounts: Amounts) -> int:

@@ -24,7 +24,7 @@ from tariffs.errors import FactsError, Problem
 from tariffs.figures import figure, number_problems
 from tariffs.model import Choice, Input
 from tariffs.money import EXACT, MAX_DIGITS, places
-from tariffs.scaled import NARROW, SMALL, Ints, Mask, scaled
+from tariffs.scaled import NARROW, Ints, Mask, scaled
 
 #: RE2's form of ``money.NUMBER``.
 _NUMBER = r"\A-?[0-9]+(\.[0-9]+)?\z"
@@ -40,11 +40,15 @@ Piece: TypeAlias = Any
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Scaled numbers or codes. Rows in ``null`` (nothing given) or ``bad`` (unusable) hold a harmless value; None: no such row."""
+    """Scaled numbers or codes. Rows in ``null`` (nothing given) or ``bad`` (unusable) hold a harmless value; None: no such row.
+
+    ``most``: no number here is larger, whatever its sign; None where that was not looked at.
+    """
 
     values: Ints
     null: Mask | None = None
     bad: Mask | None = None
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,20 +72,15 @@ def value_at(piece: Piece, row: int) -> object:
 def read_numbers(piece: Piece, item: Input, *, small: bool = False) -> Column:
     """The numbers of an input, times ten to its places. FactsError for a column of floats, whatever it holds.
 
-    They come as int64, or as Python's integers where they are wider. ``small``: 32 bits hold all within its bounds; as int32 where they lie so.
+    They come as int64, or as Python's integers where they are wider. ``small``: 32 bits hold its step and all within its bounds; as int32 where they lie so.
     """
     array = piece if isinstance(piece, pa.Array) else _as_arrow(piece)
-    if small and array is not None and _is_so(array.type, item):
+    if small and array is not None and types.is_decimal32(array.type) and array.type.scale == item.type.places:
         return _checked(_Raw(_words(array, np.int32)[:, 0], item.type.places, null_mask(array)), item)
     raw = None if array is None else _raw(array, item)
     if raw is None:
         return _one_by_one(piece.to_pylist() if isinstance(piece, pa.Array) else piece, item)
     return _checked(raw, item)
-
-
-def _is_so(kind: Any, item: Input) -> bool:
-    """32 bits a row, at the input's places, and a step that they hold."""
-    return bool(types.is_decimal32(kind)) and kind.scale == item.type.places and scaled(item.type.grid, kind.scale) < SMALL
 
 
 def _as_arrow(values: Sequence[object]) -> Array | None:
@@ -219,10 +218,19 @@ def _where(mask: Mask | None, instead: int, values: Ints) -> Ints:
     return np.where(mask, instead, values if abs(instead) < NARROW else values.astype(object))
 
 
-def outside(values: Ints, low: int, high: int) -> Mask | None:
-    """Rows below ``low`` or above ``high``; None where there are none."""
-    if not len(values) or (int(values.min()) >= low and int(values.max()) <= high):
-        return None
+def most_within(values: Ints, low: int, high: int) -> int | None:
+    """The largest size of numbers that all lie from ``low`` to ``high``; None where one does not."""
+    if not len(values):
+        return 0
+    if low == 0 and values.dtype != object and high < 2 ** (8 * values.itemsize - 1):  # without its sign a negative number is larger than all of these
+        greatest = int(values.view(np.uint32 if values.itemsize == 4 else np.uint64).max())
+        return greatest if greatest <= high else None
+    least, greatest = int(values.min()), int(values.max())
+    return max(-least, greatest) if least >= low and greatest <= high else None
+
+
+def outside(values: Ints, low: int, high: int) -> Mask:
+    """Rows below ``low`` or above ``high``."""
     found: Mask = np.asarray((values < low) | (values > high), np.bool_)
     return found
 
@@ -240,7 +248,8 @@ def _checked(raw: _Raw, item: Input) -> Column:
     low, high, step = limits(item.type.low, item.type.high, item.type.grid, raw.scale, fine)
     unusable = merge(raw.null, raw.bad)
     values = _where(unusable, low if abs(low) < NARROW else 0, raw.values)
-    bad = outside(values, low, high)
+    most = most_within(values, low, high)
+    bad = outside(values, low, high) if most is None else None
     if bad is not None and unusable is not None:
         bad &= ~unusable
     values = _where(bad, 0, values)
@@ -252,7 +261,10 @@ def _checked(raw: _Raw, item: Input) -> Column:
     if fine > places:
         values = values // 10 ** (fine - places)
     unusable = merge(raw.null, bad)
-    return Column(values if unusable is None else _where(unusable, safe(item), values), raw.null, bad)
+    if unusable is None and most is not None:
+        return Column(values, most=most * 10 ** (fine - raw.scale) // 10 ** (fine - places))
+    assert unusable is not None, "what lies outside cannot be used"
+    return Column(_where(unusable, safe(item), values), raw.null, bad)
 
 
 def from_whole(values: Ints, scale: int, null: Mask, item: Input) -> Column:
@@ -302,7 +314,8 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
     members = list(choice.members)
     array = piece if isinstance(piece, pa.Array) else _as_arrow(piece)
     if array is not None and types.is_dictionary(array.type):
-        return _codes(_dictionary_codes(array, members), null_mask(array), len(members))
+        codes = _own_codes(array, choice)
+        return _codes(_dictionary_codes(array, members), null_mask(array), len(members)) if codes is None else Column(codes)
     if array is not None and types.is_null(array.type):
         return _codes(np.zeros(len(array), np.int32), np.ones(len(array), np.bool_), len(members))
     if array is not None and is_text(array.type):
@@ -319,6 +332,15 @@ def text_codes(array: Array, members: list[str]) -> Ints:
     return np.asarray(pc.fill_null(pc.index_in(array, value_set=pa.array(members, array.type)), -1))
 
 
+def _own_codes(array: Array, choice: Choice) -> Ints | None:
+    """The codes of a dictionary that has the choice's members in their order, one a byte and none null; None of any other."""
+    indices: Array = array.indices
+    if indices.type.bit_width != 8 or not len(array) or indices.null_count or array.dictionary.to_pylist() != list(choice.members)[: len(array.dictionary)]:
+        return None
+    codes = _words(indices, np.int8)[:, 0]
+    return codes if int(codes.view(np.uint8).max()) < min(len(array.dictionary), 2**7) else None
+
+
 def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     words: Array = array.dictionary
     if not is_text(words.type):
@@ -329,10 +351,6 @@ def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     else:
         lookup = text_codes(words, members)
     indices: Array = array.indices
-    if indices.type == pa.int8() and len(array) and not indices.null_count and (lookup == np.arange(len(lookup))).all():
-        codes = _words(indices, np.int8)[:, 0]  # the dictionary has the members in their order
-        if int(codes.max()) < len(lookup):
-            return codes
     if indices.type.bit_width == 8 and len(members) < 2**7:  # a byte for a byte: five times as fast as a look-up by place
         table = np.full(2**8, -1, np.int8)
         table[: len(lookup)] = lookup[: 2**8]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
+from itertools import accumulate
 from typing import Any, assert_never
 
 import numpy as np
@@ -59,10 +60,14 @@ Check = Callable[[Batch, Taken], Answer]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What plans must know of the version: the codes of every choice, and the scale at which each input and charge is kept, by full name."""
+    """What plans must know of the version: the codes of every choice, and the scale at which each input and charge is kept, by full name.
+
+    ``most``: how large such a number is at that scale at most, where that is known to be less than its bounds say.
+    """
 
     codes: Mapping[str, Mapping[str, int]]
     places: Mapping[str, int]
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -91,12 +96,12 @@ def _plan(node: m.Expr, places: int, layout: Layout) -> Plan:
             return constant(scaled(node.value, places), places)
         case m.Fact():
             name = m.full_name(node.name, node.key)
-            return rescale(_column(lambda b: b.numbers[name], node.type, layout.places[name]), places)
+            return rescale(_column(lambda b: b.numbers[name], node.type, name, layout), places)
         case m.BuiltIn():
-            return rescale(_column(lambda b: b.built_ins[node.name], node.type, 0), places)
+            return rescale(_read(lambda b: b.built_ins[node.name], 0, reach(node.type, 0)), places)
         case m.Amount():
             amount = m.full_name(node.name, node.key)
-            return rescale(_column(lambda b: b.amounts[amount], node.type, layout.places[amount]), places)
+            return rescale(_column(lambda b: b.amounts[amount], node.type, amount, layout), places)
         case m.Table():
             return _table(node, places, layout)
         case m.Negate():
@@ -135,12 +140,42 @@ def _plan(node: m.Expr, places: int, layout: Layout) -> Plan:
             assert_never(node)
 
 
-def _column(read: Callable[[Batch], Number], kind: m.Type, places: int) -> Plan:
-    return fit(Plan(lambda b, t: read(b), places, NARROW), reach(kind, places))
+def _column(read: Callable[[Batch], Number], kind: m.Type, name: str, layout: Layout) -> Plan:
+    places = layout.places[name]
+    bound = reach(kind, places)
+    return _read(read, places, min(bound, layout.most.get(name, bound)))
+
+
+def _read(read: Callable[[Batch], Number], places: int, size: int) -> Plan:
+    return fit(Plan(lambda b, t: read(b), places, NARROW), size)
 
 
 def _sum(args: Sequence[m.Expr], places: int, layout: Layout) -> Plan:
-    return reduce(lambda a, b: combine(operator.add, a, b, places, a.reach + b.reach), [plan(arg, places, layout) for arg in args])
+    plans = [plan(arg, places, layout) for arg in args]
+    names = [m.full_name(arg.name, arg.key) for arg in args if isinstance(arg, m.Amount)]
+    return sum_of_amounts(names, plans, places) if len(names) == len(args) else _added(plans, places)
+
+
+def _added(plans: Sequence[Plan], places: int) -> Plan:
+    return reduce(lambda a, b: combine(operator.add, a, b, places, a.reach + b.reach), plans)
+
+
+def sum_of_amounts(names: Sequence[str], amounts: Sequence[Plan], places: int) -> Plan:
+    """Earlier charges added up: what was added up once, as a subtotal is, is gone on from."""
+    if len(amounts) < 2 or sum(amount.reach for amount in amounts) >= NARROW:
+        return _added(amounts, places)
+    keys = [(places, tuple(names[:count])) for count in range(len(names) + 1)]
+    sizes = list(accumulate(amount.reach for amount in amounts))
+
+    def run(b: Batch, t: Taken) -> Number:
+        known = next((count for count in range(len(names), 1, -1) if keys[count] in b.sums), 1)
+        found, own = (b.sums[keys[known]], False) if known > 1 else (amounts[0].run(b, t), amounts[0].own)
+        for amount, size in zip(amounts[known:], sizes[known:], strict=True):
+            found, own = merged(operator.add, found, amount.run(b, t), size, b, own, amount.own), True
+        b.sums[keys[-1]] = found
+        return found
+
+    return Plan(run, places, sizes[-1])
 
 
 def _by_constant(arg: m.Expr, factor: Decimal, places: int, layout: Layout) -> Plan:
@@ -257,7 +292,7 @@ def _round(node: m.Round, places: int, layout: Layout) -> Plan:
     arg, step, back = plan(node.arg, fine, layout), scaled(node.step, fine), scaled(node.step, places)
     if arg.fixed is not None:
         return constant(int(round_whole(arg.fixed, step, node.mode)) * back, places)
-    after = reach(node.type, places) + back
+    after = min(reach(node.type, places), (arg.reach // step + 1) * back) + back
     size = max(arg.reach + step, after)
     wide = size >= NARROW
     more = None if wide or node.arg.type.low < 0 else bias(step, node.mode)
@@ -266,6 +301,7 @@ def _round(node: m.Round, places: int, layout: Layout) -> Plan:
         value = arg.run(b, t)
         if more is not None and plain(value):
             kind = lanes(size, value)
+            assert kind is not None, "a plain column has a kind"
             mine = arg.own and value.dtype == kind
             column = round_column(value, step, more, value if mine else blank(b, len(value), kind))
             if not mine:

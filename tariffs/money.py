@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from math import gcd
 
 #: Numbers in rules and facts: ASCII digits only, no exponent, no separators.
@@ -44,6 +45,7 @@ def read_number(text: str) -> Decimal | None:
     return EXACT.create_decimal(text)
 
 
+@lru_cache(maxsize=4096)
 def places(step: Decimal) -> int:
     """Decimal places needed to write every multiple of ``step``: 0.50 -> 1, 10 -> 0."""
     exponent = EXACT.normalize(step).as_tuple().exponent if step else 0

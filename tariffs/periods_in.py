@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -35,11 +35,11 @@ def has_columns(frame: Frame) -> bool:
     return all(name in frame.columns for name in COLUMNS)
 
 
-def one_span(period: Period | None, rows: int) -> Span:
-    """One period for all rows."""
+def one_span(period: Period | None, rows: int, wanted: Collection[str] = ("period_days", "period_months")) -> Span:
+    """One period for all rows; which lack a built-in is told of those that are ``wanted``."""
     days, months = (None, None) if period is None else ((period[1] - period[0]).days, whole_months(period))
     found = {"period_days": days, "period_months": months}
-    null = {name: np.ones(rows, np.bool_) for name, value in found.items() if value is None}
+    null = {name: np.ones(rows, np.bool_) for name, value in found.items() if value is None and name in wanted}
     return Span({name: value or 0 for name, value in found.items()}, None, null, lambda row: period)
 
 

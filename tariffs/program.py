@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache, reduce
+from functools import lru_cache
 
 from tariffs import intake, stages
-from tariffs.kernel import Check, Layout, check, plan
-from tariffs.model import Charge, Expr, Require, Round, Version
+from tariffs.kernel import Check, Layout, check, plan, sum_of_amounts
+from tariffs.model import Charge, Expr, Input, Require, Round, Version
 from tariffs.money import places
-from tariffs.scaled import NARROW, SMALL, Plan, combine, constant, least_places, reach, rescale
+from tariffs.scaled import NARROW, SMALL, Plan, constant, least_places, reach, rescale, scaled
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +33,7 @@ class PlannedRequire:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A version, planned: made once, run for every chunk. ``small``: inputs that 32 bits hold."""
+    """A version, planned: made once, run for every chunk. ``small``: inputs that 32 bits hold, their steps too."""
 
     version: Version
     layout: Layout
@@ -49,20 +48,41 @@ class Program:
 @lru_cache(maxsize=256)
 def program_of(version: Version) -> Program:
     """What is kept of a version as long as it is used."""
+    return _planned(version, {})
+
+
+@lru_cache(maxsize=256)
+def program_within(version: Version, bits: tuple[int, ...]) -> Program:
+    """The same for rows whose inputs, in the version's order, have at most so many ``bits`` each: more of what is on the way fits 32.
+
+    Its results have the same scales; nothing but what it computes in differs.
+    """
+    return _planned(version, {item.full_name: 2**most for item, most in zip(version.inputs, bits, strict=True)})
+
+
+def _planned(version: Version, bounds: Mapping[str, int]) -> Program:
     scales = {item.full_name: item.type.places for item in version.inputs}
     shown = {charge.full_name: _charge_places(version, charge) for charge in version.charges}
     scales |= {charge.full_name: _kept_places(charge, shown[charge.full_name]) for charge in version.charges}
-    layout = Layout({name: {member: code for code, member in enumerate(choice.members)} for name, choice in version.choices.items()}, scales)
+    most = dict(bounds)
+    layout = Layout({name: {member: code for code, member in enumerate(choice.members)} for name, choice in version.choices.items()}, scales, most)
     requires = tuple(PlannedRequire(r, None if r.when is None else check(r.when, layout), check(r.that, layout)) for r in version.requires)
-    charges = tuple(
-        PlannedCharge(c, None if c.when is None else check(c.when, layout), plan(_on_step(c.formula), scales[c.full_name], layout), shown[c.full_name])
-        for c in version.charges
-    )
-    staged = stages.program(version, scales, layout.codes) if version.stage is not None else None
-    small = frozenset(item.full_name for item in version.inputs if max(reach(item.type, item.type.places), abs(intake.safe(item))) < SMALL)
+    charges = []
+    for c in version.charges:
+        formula = plan(_on_step(c.formula), scales[c.full_name], layout)
+        charges.append(PlannedCharge(c, None if c.when is None else check(c.when, layout), formula, shown[c.full_name]))
+        most[c.full_name] = formula.reach  # what is planned next knows how large this is
+    staged = stages.program(version, scales, layout.codes) if version.stage is not None and not bounds else None
+    small = frozenset(item.full_name for item in version.inputs if _size(item, bounds) < SMALL and scaled(item.type.grid, scales[item.full_name]) < SMALL)
     lines = [charge for charge in version.charges if charge.kind == "line"]
     total_shown = max((shown[line.full_name] for line in lines), default=places(version.step))
-    return Program(version, layout, requires, charges, _total(lines, scales, total_shown), total_shown, small, staged)
+    return Program(version, layout, requires, tuple(charges), _total(lines, layout, total_shown), total_shown, small, staged)
+
+
+def _size(item: Input, bounds: Mapping[str, int]) -> int:
+    """The largest number that can stand in an input's column, be it one that stands in for none."""
+    bound = reach(item.type, item.type.places)
+    return max(min(bound, bounds.get(item.full_name, bound)), abs(intake.safe(item)))
 
 
 def _charge_places(version: Version, charge: Charge) -> int:
@@ -82,12 +102,12 @@ def _kept_places(charge: Charge, shown: int) -> int:
     return max(0, least_places(_on_step(charge.formula).type.grid)) if reach(charge.formula.type, shown) < NARROW else shown
 
 
-def _total(lines: Sequence[Charge], scales: Mapping[str, int], shown: int) -> Plan:
+def _total(lines: Sequence[Charge], layout: Layout, shown: int) -> Plan:
     """The sum of the charges of kind ``line``, at their finest scale, or where 64 bits do not hold it, as it is ``shown``."""
     most = [reach(line.formula.type, shown) for line in lines]
-    fine = max((scales[line.full_name] for line in lines), default=shown) if sum(most) < NARROW else shown
-    parts = [rescale(_amount(line.full_name, scales[line.full_name], reach(line.formula.type, scales[line.full_name])), fine) for line in lines]
-    return reduce(lambda a, b: combine(operator.add, a, b, fine, a.reach + b.reach), parts) if parts else constant(0, fine)
+    fine = max((layout.places[line.full_name] for line in lines), default=shown) if sum(most) < NARROW else shown
+    names = [line.full_name for line in lines]
+    return sum_of_amounts(names, [rescale(_amount(name, layout.places[name], layout.most[name]), fine) for name in names], fine) if lines else constant(0, fine)
 
 
 def _amount(name: str, scale: int, size: int) -> Plan:

@@ -28,7 +28,7 @@ from tariffs.intake import Column, merge
 from tariffs.model import Require, Version
 from tariffs.needs import Needs, needed
 from tariffs.periods_in import Span
-from tariffs.program import Program, program_of, sizes
+from tariffs.program import Program, program_of, program_within, sizes
 from tariffs.scaled import (
     Answer,
     Batch,
@@ -41,8 +41,10 @@ from tariffs.scaled import (
     cleared,
     done_with,
     enclose,
+    lend,
     narrowed,
     select,
+    take_back,
 )
 
 PART = 2**17  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
@@ -57,6 +59,8 @@ _counted: dict[str, int] = {}  # rows rated so far, by digest
 _Found = tuple[Require | None, Mask]
 BUILT_INS = frozenset({"period_days", "period_months"})
 TABLE = 2**16  # combinations of choices looked up in a table; more are sorted, which takes ten times as long
+LONG = 2**15  # rows of a chunk from which it pays to look how large its numbers are
+BITS = 4  # how large they are is told by fours of bits, so that few programs do for many chunks
 SHOWN = 20  # problems told by an error; all are counted
 
 
@@ -346,21 +350,19 @@ def _derive(program: Program, chunk: _Chunk, rows: stage_rows.Rows) -> _Chunk:
 def _read_chunk(program: Program, frame: Frame, start: int, stop: int, period: Period | None, by_row: bool) -> _Chunk:
     version, rows = program.version, stop - start
     given = {name: columns.cut(column, start, stop) for name, column in frame.columns.items()}
-    names = {*version.choices, *(item.full_name for item in version.inputs)}
-    nothing: list[object] = [] if names <= given.keys() else [None] * rows
     floats: list[Problem] = []
-    read: dict[str, Column] = {name: intake.read_choice(given.get(name, nothing), choice) for name, choice in version.choices.items()}
+    read: dict[str, Column] = {name: intake.read_choice(given[name] if name in given else [None] * rows, choice) for name, choice in version.choices.items()}
     for item in version.inputs:
         if item.collect is not None and item.collect.of:
             continue  # collected from the stage, once that is rated
+        name = item.full_name
         try:
-            small = program.stage is None and item.full_name in program.small
-            read[item.full_name] = intake.read_numbers(given.get(item.full_name, nothing), item, small=small)
+            read[name] = intake.read_numbers(given[name] if name in given else [None] * rows, item, small=program.stage is None and name in program.small)
         except FactsError as error:
             floats.extend(error.problems)
     if floats:
         raise FactsError(floats)
-    span = periods_in.read_span(version, given) if by_row else periods_in.one_span(period, rows)
+    span = periods_in.read_span(version, given) if by_row else periods_in.one_span(period, rows, needed(version, {}).period)
     return _Chunk(start, stop, given, read, span, reduce(merge, [column.bad for column in read.values()], span.bad))
 
 
@@ -423,6 +425,7 @@ def _absent(version: Version, name: str, names: Sequence[str]) -> Problem:
 
 def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], room: Room) -> tuple[Mask | None, list[_Found]]:
     """Writes the chunk's amounts; gives the rows refused, and which rows a ``require`` (None: no charge applies) refuses."""
+    program = _within(program, chunk)
     numbers: dict[str, Ints] = {}
     batch = Batch(
         numbers,
@@ -436,21 +439,48 @@ def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], roo
         numbers[item.full_name] = narrowed(batch, values) if item.full_name in program.small else values
     found: list[_Found] = list(_refusals(program, batch, chunk.bad, chunk.stop - chunk.start))
     bad = reduce(merge, [mask for _, mask in found], chunk.bad)
-    applied = _amounts(program, batch, bad)
+    places = {amounts.name: _column_of(amounts, program, chunk) for amounts in outputs}
+    applied = _amounts(program, batch, bad, places)
     nowhere = _nowhere(applied, bad, chunk.stop - chunk.start)
     if nowhere is not None:
         found.append((None, nowhere))
         bad = merge(bad, nowhere)
+    batch.amounts["total"] = _lent(batch, places["total"], lambda: program.total.run(batch, _alive(bad)))
     for amounts in outputs:
-        if amounts.name == "total":
-            total = program.total
-            valid = _valid(True, bad, chunk.stop - chunk.start)
-            columns.write(amounts, chunk.start, chunk.stop, total.run(batch, _alive(bad)), valid, 10 ** (amounts.places - total.places))
-        else:
-            valid = _valid(applied[amounts.name], bad, chunk.stop - chunk.start)
-            more = 10 ** (amounts.places - program.layout.places[amounts.name])
-            columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], valid, more)
+        valid = _valid(applied.get(amounts.name, True), bad, chunk.stop - chunk.start)
+        columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], valid, 10 ** (amounts.places - _kept_at(program, amounts.name)))
     return bad, found
+
+
+def _kept_at(program: Program, name: str) -> int:
+    """The scale at which an amount is computed."""
+    return program.total.places if name == "total" else program.layout.places[name]
+
+
+def _column_of(amounts: Amounts, program: Program, chunk: _Chunk) -> Ints | None:
+    """Where the chunk's amounts are written, if that is what a column of the kernel looks like, at the scale at which it computes them."""
+    words = amounts.words[chunk.start : chunk.stop]
+    return words[:, 0] if words.shape[1] == 1 and amounts.places == _kept_at(program, amounts.name) else None
+
+
+def _lent(batch: Batch, column: Ints | None, work: Callable[[], Number]) -> Number:
+    """What ``work`` gives, if it comes to that in the very column it is for."""
+    if column is None:
+        return work()
+    lend(batch, column)
+    found = work()
+    take_back(batch, column)
+    return found
+
+
+def _within(program: Program, chunk: _Chunk) -> Program:
+    """The program for numbers as small as those of the chunk, where it is long enough for that to pay; as few programs as there are kinds of chunks."""
+    if chunk.stop - chunk.start < LONG:
+        return program
+    sizes = [chunk.read[item.full_name].most for item in program.version.inputs]
+    if any(size is None for size in sizes):
+        return program
+    return program_within(program.version, tuple(-(-size.bit_length() // BITS) * BITS for size in sizes if size is not None))
 
 
 def _alive(bad: Mask | None) -> Taken:
@@ -476,7 +506,7 @@ def _refusals(program: Program, batch: Batch, bad: Mask | None, rows: int) -> It
             yield item.require, failing
 
 
-def _amounts(program: Program, batch: Batch, bad: Mask | None) -> dict[str, Answer]:
+def _amounts(program: Program, batch: Batch, bad: Mask | None, places: Mapping[str, Ints | None]) -> dict[str, Answer]:
     """Computes every charge in order into the batch, 0 where it does not apply; gives where each applies."""
     applied: dict[str, Answer] = {}
     for item in program.charges:
@@ -484,7 +514,7 @@ def _amounts(program: Program, batch: Batch, bad: Mask | None) -> dict[str, Answ
         when: Answer = True if item.when is None else item.when(batch, taken)
         name = item.charge.full_name
         applied[name] = when
-        batch.amounts[name] = _amount_where(item.formula, batch, taken, when)
+        batch.amounts[name] = _lent(batch, places.get(name), partial(_amount_where, item.formula, batch, taken, when))
     return applied
 
 
@@ -501,8 +531,8 @@ def _nowhere(applied: Mapping[str, Answer], bad: Mask | None, rows: int) -> Mask
     """Rows to which no charge applies."""
     if any(answer is True for answer in applied.values()):
         return None
-    anywhere = reduce(operator.or_, applied.values(), np.zeros(rows, np.bool_))
-    missing = ~anywhere if bad is None else ~(anywhere | bad)
+    masks = [answer for answer in (*applied.values(), bad) if answer is not None and not isinstance(answer, bool)]
+    missing = ~reduce(operator.or_, masks) if masks else np.ones(rows, np.bool_)
     return missing if missing.any() else None
 
 

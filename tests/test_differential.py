@@ -10,16 +10,27 @@ import pytest
 import tariffs
 from soak.differential import compare_one
 from soak.packs import compare_pack
+from tariffs import rate
 
 SEEDS = int(os.environ.get("DIFFERENTIAL_VERSIONS", "120"))
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_explain_and_rate_agree_on_random_versions_and_facts(part: int) -> None:
+def test_explain_and_rate_agree_on_random_versions_and_facts(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if part % 2:
+        look_at_sizes(monkeypatch)
     used = sum(compare_one(Random(seed), rows=40) for seed in range(part, SEEDS, 4))
     assert used > SEEDS // 4 // 3, "most random versions check"
 
 
-def test_explain_and_rate_agree_on_every_published_version() -> None:
+def look_at_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows are planned for by how large their numbers are, as many are."""
+    monkeypatch.setattr(rate, "LONG", 1)
+
+
+@pytest.mark.parametrize("sizes", [False, True])
+def test_explain_and_rate_agree_on_every_published_version(sizes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if sizes:
+        look_at_sizes(monkeypatch)
     used = sum(compare_pack(file, rows=30, seed=0) for file in tariffs.versions())
     assert used

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 import tariffs
+from tariffs import rate
 from tariffs.rate import PART
+from tests.test_rate import version
 
 
 def frame(rows: int) -> pa.Table:
@@ -35,3 +38,65 @@ def test_a_chunk_does_not_see_the_one_before(threads: int) -> None:
     for row in (0, PART - 1, PART, 2 * PART + 76):
         facts = {name: given.column(name)[row].as_py() for name in given.column_names}
         assert found.column("total")[row].as_py() == version.explain(facts).total
+
+
+SIGNED = """
+inputs:
+  used: {unit: m3, step: 0.01, min: -100000000, max: 100000000}
+  owed: {unit: CNY, step: 0.01, min: 0, max: 10000000000}
+values:
+  price: {value: 3.755, unit: CNY/m3}
+  free: {value: 10, unit: CNY}
+charges:
+  water: {formula: "round(max(0, used) * price, 0.01)"}
+  back: {formula: "round(min(0, used) * price, 0.01)"}
+  again: {kind: working, formula: "water"}
+  late: {when: "owed > free", formula: "round(owed * 0.0005, 0.01)"}
+  tax: {formula: "round(subtotal * 0.06, 0.01)"}
+  levy: {formula: "round(subtotal * 0.015, 0.01)"}
+"""
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_numbers_of_every_size_come_to_the_same(narrow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is computed in 32 bits, because these numbers are small, and what is not, because one more bit would be too much."""
+    monkeypatch.setattr(rate, "LONG", 1)
+    rule = version(SIGNED)
+    for bits in range(34):
+        sizes = [Decimal(number).scaleb(-2) for number in (2**bits - 1, 2**bits, 2**bits // 3) if number <= 10**10]
+        rows = [{"used": sign * size, "owed": size * 100 if size * 100 <= 10**10 else size} for size in sizes for sign in (1, -1)]
+        frame = pa.table({name: pa.array([row[name] for row in rows], pa.decimal128(14, 2)) for name in ("used", "owed")})
+        found = rule.rate(frame, engine="numpy", narrow=narrow, workings=True)
+        for at, row in enumerate(rows):
+            rating = rule.explain(row)
+            expected = {line.charge.full_name: line.amount for line in rating.lines} | {"total": rating.total}
+            assert {name: found.column(name)[at].as_py() for name in found.column_names if found.column(name)[at].is_valid} == expected, (bits, row)
+
+
+def test_amounts_computed_where_they_belong_outlive_what_is_computed_after_them() -> None:
+    """Columns of the result are lent as buffers: of chunks of other lengths, with rows refused between, none is written over."""
+    rule, random = version(SIGNED), np.random.default_rng(3)
+    used, owed = random.integers(-20_000, 500_000, 2 * PART + 4099), random.integers(0, 4_000, 2 * PART + 4099)
+    used[PART + 5] = 10**11  # refused
+    frame = pa.table({"used": _decimal(used, pa.decimal64(14, 2)), "owed": _decimal(owed, pa.decimal64(14, 2))})
+    for narrow in (True, False):
+        found, problems = rule.rate(frame, engine="numpy", threads=2, narrow=narrow, workings=True, errors="return")
+        assert problems.column("row").to_pylist() == [PART + 5]
+        assert not found.column("total")[PART + 5].is_valid
+        back, water = (round_half_up(3755 * part, 1000) for part in (np.minimum(used, 0), np.maximum(used, 0)))
+        late = np.where(owed > 1000, round_half_up(5 * owed, 10_000), 0)
+        tax = round_half_up((water + back + late) * 6, 100)
+        levy = round_half_up((water + back + late + tax) * 15, 1000)
+        columns = {"water": water, "back": back, "again": water, "late": late, "tax": tax, "levy": levy, "total": water + back + late + tax + levy}
+        for name, expected in columns.items():
+            mine = np.array(found.column(name).fill_null(Decimal(0)).cast(pa.decimal128(38, 2)).combine_chunks().buffers()[1]).view(np.int64)[::2]
+            np.testing.assert_array_equal(np.delete(mine, PART + 5), np.delete(expected, PART + 5), name)
+
+
+def round_half_up(numbers: Any, unit: int) -> Any:
+    """Halves away from zero."""
+    return np.sign(numbers) * ((2 * np.abs(numbers) + unit) // (2 * unit))
+
+
+def _decimal(numbers: Any, kind: Any) -> Any:
+    return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers.astype(np.int64))])
