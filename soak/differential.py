@@ -18,17 +18,20 @@ Period = tuple[date, date]
 Facts = Mapping[str, object]
 
 
-def compare_one(random: Random, rows: int) -> bool:
-    """One random version and ``rows`` random facts; AssertionError where the evaluators differ. False where the version does not check."""
+def compare_one(random: Random, rows: int, *, faulty: bool = True, narrow: bool = False) -> bool:
+    """One random version and ``rows`` random facts; AssertionError where the evaluators differ. False where the version does not check.
+
+    ``faulty``: some facts cannot be rated. ``narrow``: amounts leave in as few bits as hold them.
+    """
     content, draft = random_version(random)
     try:
         version = tariffs.parse(content, tariff="xx/random", effective=date(2026, 1, 1))
     except tariffs.PackError:
         return False
     period = random.choice(PERIODS)
-    facts = [random_facts(random, draft, faulty=random.randrange(8) == 0) for _ in range(rows)]
+    facts = [random_facts(random, draft, faulty=faulty and random.randrange(8) == 0) for _ in range(rows)]
     for given in (facts, as_texts(facts), as_decimals(facts)):  # three ways in: objects one by one, text, decimals
-        compare(version, given, period, content)
+        compare(version, given, period, content, narrow=narrow)
     return True
 
 
@@ -50,8 +53,8 @@ def _word_or_decimal(value: object) -> object:
     return None if not isinstance(value, str) else value if value[:1].isalpha() else read_number(value)
 
 
-def compare(version: tariffs.TariffVersion, facts: Sequence[Facts], period: Period, content: bytes) -> None:
-    by_column = columnar(version, facts, period)
+def compare(version: tariffs.TariffVersion, facts: Sequence[Facts], period: Period, content: bytes, *, narrow: bool = False) -> None:
+    by_column = columnar(version, facts, period, narrow=narrow)
     for row, (given, found) in enumerate(zip(facts, by_column, strict=True)):
         expected = one_by_one(version, given, period)
         assert found == expected, f"row {row}: rate gives {found}, explain {expected}, facts {dict(given)}, period {period}\n{content.decode()}"
@@ -65,10 +68,10 @@ def one_by_one(version: tariffs.TariffVersion, given: Facts, period: Period) -> 
     return {line.charge.full_name: line.amount for line in rating.lines} | {"total": rating.total}
 
 
-def columnar(version: tariffs.TariffVersion, facts: Sequence[Facts], period: Period) -> list[Outcome]:
+def columnar(version: tariffs.TariffVersion, facts: Sequence[Facts], period: Period, *, narrow: bool = False) -> list[Outcome]:
     names = list(facts[0])
     frame: dict[str, list[object]] = {name: [given[name] for given in facts] for name in names} or {"row": list(range(len(facts)))}
-    result, problems = version.rate(frame, period=period, errors="return", workings=True)
+    result, problems = version.rate(frame, period=period, errors="return", workings=True, narrow=narrow)
     refused: dict[int, list[tuple[str, str]]] = {}
     for row, code, name in zip(problems["row"], problems["code"], problems["input"], strict=True):
         refused.setdefault(row, []).append((code, name))

@@ -42,7 +42,7 @@ Piece: TypeAlias = Any
 class Column:
     """Scaled numbers or codes. Rows in ``null`` (nothing given) or ``bad`` (unusable) hold a harmless value; None: no such row.
 
-    ``most``: no number here is larger, whatever its sign; None where that was not looked at.
+    ``most``: no number here is larger, whatever its sign; None where that is not known, as where some rows are unusable.
     """
 
     values: Ints
@@ -222,7 +222,7 @@ def most_within(values: Ints, low: int, high: int) -> int | None:
     """The largest size of numbers that all lie from ``low`` to ``high``; None where one does not."""
     if not len(values):
         return 0
-    if low == 0 and values.dtype != object and high < 2 ** (8 * values.itemsize - 1):  # without its sign a negative number is larger than all of these
+    if low == 0 and values.dtype != object and high < 2 ** (8 * values.itemsize - 1):  # read without its sign, a negative number is larger than all of these
         greatest = int(values.view(np.uint32 if values.itemsize == 4 else np.uint64).max())
         return greatest if greatest <= high else None
     least, greatest = int(values.min()), int(values.max())
@@ -237,8 +237,13 @@ def outside(values: Ints, low: int, high: int) -> Mask:
 
 def off_step(values: Ints, step: int) -> Mask | None:
     """Rows that are no whole multiple of ``step``; None where there are none."""
-    found: Mask = np.asarray(values % step != 0, np.bool_)
+    found: Mask = np.asarray(_for(step, values) % step != 0, np.bool_)
     return found if found.any() else None
+
+
+def _for(unit: int, values: Ints) -> Ints:
+    """The numbers as they can be divided by ``unit``: NumPy takes none that its own do not hold."""
+    return values.astype(object) if unit >= NARROW else values
 
 
 def _checked(raw: _Raw, item: Input) -> Column:
@@ -259,7 +264,8 @@ def _checked(raw: _Raw, item: Input) -> Column:
         off &= ~unusable
     bad = merge(merge(raw.bad, bad), off)
     if fine > places:
-        values = values // 10 ** (fine - places)
+        unit = 10 ** (fine - places)
+        values = (_for(unit, values) // unit).astype(values.dtype)
     unusable = merge(raw.null, bad)
     if unusable is None and most is not None:
         return Column(values, most=most * 10 ** (fine - raw.scale) // 10 ** (fine - places))

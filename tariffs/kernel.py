@@ -39,6 +39,7 @@ from tariffs.scaled import (
     greater,
     lanes,
     least_places,
+    lent,
     lesser,
     merged,
     plain,
@@ -147,21 +148,38 @@ def _column(read: Callable[[Batch], Number], kind: m.Type, name: str, layout: La
 
 
 def _read(read: Callable[[Batch], Number], places: int, size: int) -> Plan:
-    return fit(Plan(lambda b, t: read(b), places, NARROW), size)
+    """One number for all rows that is larger than a condition around it allows is seen by no row that counts, and would not fit."""
+
+    def run(b: Batch, _: Taken) -> Number:
+        value = read(b)
+        return 0 if isinstance(value, int) and abs(value) > size else value
+
+    return fit(Plan(run, places, NARROW), size)
 
 
 def _sum(args: Sequence[m.Expr], places: int, layout: Layout) -> Plan:
     plans = [plan(arg, places, layout) for arg in args]
-    names = [m.full_name(arg.name, arg.key) for arg in args if isinstance(arg, m.Amount)]
+    names = [name for arg in args if (name := _any_amount(arg, layout))]
     return sum_of_amounts(names, plans, places) if len(names) == len(args) else _added(plans, places)
+
+
+def _any_amount(node: m.Expr, layout: Layout) -> str:
+    """The name of an earlier charge, of which nothing is known that a condition around it says; empty for anything else."""
+    if not isinstance(node, m.Amount):
+        return ""
+    name = m.full_name(node.name, node.key)
+    return name if name in layout.most and reach(node.type, layout.places[name]) >= layout.most[name] else ""
 
 
 def _added(plans: Sequence[Plan], places: int) -> Plan:
     return reduce(lambda a, b: combine(operator.add, a, b, places, a.reach + b.reach), plans)
 
 
-def sum_of_amounts(names: Sequence[str], amounts: Sequence[Plan], places: int) -> Plan:
-    """Earlier charges added up: what was added up once, as a subtotal is, is gone on from."""
+def sum_of_amounts(names: Sequence[str], amounts: Sequence[Plan], places: int, *, keep: bool = True) -> Plan:
+    """Earlier charges added up: what was added up once, as a subtotal is, is gone on from. ``keep``: others may go on from this sum.
+
+    They stand under other conditions, so ``amounts`` must be planned for every row.
+    """
     if len(amounts) < 2 or sum(amount.reach for amount in amounts) >= NARROW:
         return _added(amounts, places)
     keys = [(places, tuple(names[:count])) for count in range(len(names) + 1)]
@@ -172,10 +190,14 @@ def sum_of_amounts(names: Sequence[str], amounts: Sequence[Plan], places: int) -
         found, own = (b.sums[keys[known]], False) if known > 1 else (amounts[0].run(b, t), amounts[0].own)
         for amount, size in zip(amounts[known:], sizes[known:], strict=True):
             found, own = merged(operator.add, found, amount.run(b, t), size, b, own, amount.own), True
-        b.sums[keys[-1]] = found
         return found
 
-    return Plan(run, places, sizes[-1])
+    def kept(b: Batch, t: Taken) -> Number:
+        with lent(b, None):  # what is kept cannot lie where one result is written
+            b.sums[keys[-1]] = run(b, t)
+        return b.sums[keys[-1]]
+
+    return Plan(kept if keep else run, places, sizes[-1])
 
 
 def _by_constant(arg: m.Expr, factor: Decimal, places: int, layout: Layout) -> Plan:
@@ -232,6 +254,8 @@ def _top(node: m.Top, places: int, layout: Layout) -> Plan:
 
     def run(b: Batch, t: Taken) -> Number:
         columns = [p.run(b, t) for p in plans]
+        if all(isinstance(c, int) for c in columns):
+            return sum(sorted(columns)[-node.count :])
         columns = [widen(c) for c in columns] if size >= NARROW else columns
         ordered = np.sort(np.stack(np.broadcast_arrays(*columns)), axis=0)
         found: Number = ordered[-node.count :].sum(axis=0)

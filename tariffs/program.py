@@ -106,8 +106,11 @@ def _total(lines: Sequence[Charge], layout: Layout, shown: int) -> Plan:
     """The sum of the charges of kind ``line``, at their finest scale, or where 64 bits do not hold it, as it is ``shown``."""
     most = [reach(line.formula.type, shown) for line in lines]
     fine = max((layout.places[line.full_name] for line in lines), default=shown) if sum(most) < NARROW else shown
+    if not lines:
+        return constant(0, fine)
     names = [line.full_name for line in lines]
-    return sum_of_amounts(names, [rescale(_amount(name, layout.places[name], layout.most[name]), fine) for name in names], fine) if lines else constant(0, fine)
+    amounts = [rescale(_amount(name, layout.places[name], layout.most[name]), fine) for name in names]
+    return sum_of_amounts(names, amounts, fine, keep=False)
 
 
 def _amount(name: str, scale: int, size: int) -> Plan:

@@ -41,10 +41,9 @@ from tariffs.scaled import (
     cleared,
     done_with,
     enclose,
-    lend,
+    lent,
     narrowed,
     select,
-    take_back,
 )
 
 PART = 2**17  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
@@ -127,7 +126,7 @@ def rate(
     fast = None if engine == "numpy" else _fast(program, opened, None if by_row else period, by_row, outputs, engine)
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
-    slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs, deque[Room]())
+    slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs, deque[Room](), [0] * len(version.inputs))
     parts = _chunks(opened.rows, PART if rows is None else _staged(rows, opened.rows)) if fast is None else list(binding.stretches(fast))
     for done in _in_order(partial(_rate_part, fast, slow), parts, _threads(threads, opened.rows, len(parts), rows)):
         lacking |= done.lacking
@@ -299,6 +298,7 @@ def _rate_rows(
     by_row: bool,
     outputs: Sequence[Amounts],
     rooms: deque[Room],
+    seen: list[int],
     start: int,
     stop: int,
 ) -> _Done:
@@ -314,7 +314,7 @@ def _rate_rows(
         whole = _Chunk(start, stop, chunk.given, chunk.read, chunk.span, reduce(merge, missing.values(), chunk.bad))
         whole = whole if rows is None else _derive(program, whole, rows)
         room = _room(rooms)
-        bad, found = _rate_chunk(program, whole, outputs, cleared(room, stop - start))
+        bad, found = _rate_chunk(program, whole, outputs, cleared(room, stop - start), seen)
         rooms.append(room)
     return _Done(start) if bad is None else _Done(start, frozenset(), whole, bad, found)
 
@@ -423,9 +423,9 @@ def _absent(version: Version, name: str, names: Sequence[str]) -> Problem:
 # --- rating -------------------------------------------------------------------------------------------------------
 
 
-def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], room: Room) -> tuple[Mask | None, list[_Found]]:
+def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], room: Room, seen: list[int]) -> tuple[Mask | None, list[_Found]]:
     """Writes the chunk's amounts; gives the rows refused, and which rows a ``require`` (None: no charge applies) refuses."""
-    program = _within(program, chunk)
+    program = _within(program, chunk, seen)
     numbers: dict[str, Ints] = {}
     batch = Batch(
         numbers,
@@ -445,7 +445,8 @@ def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], roo
     if nowhere is not None:
         found.append((None, nowhere))
         bad = merge(bad, nowhere)
-    batch.amounts["total"] = _lent(batch, places["total"], lambda: program.total.run(batch, _alive(bad)))
+    with lent(batch, places["total"]):
+        batch.amounts["total"] = program.total.run(batch, _alive(bad))
     for amounts in outputs:
         valid = _valid(applied.get(amounts.name, True), bad, chunk.stop - chunk.start)
         columns.write(amounts, chunk.start, chunk.stop, batch.amounts[amounts.name], valid, 10 ** (amounts.places - _kept_at(program, amounts.name)))
@@ -463,24 +464,19 @@ def _column_of(amounts: Amounts, program: Program, chunk: _Chunk) -> Ints | None
     return words[:, 0] if words.shape[1] == 1 and amounts.places == _kept_at(program, amounts.name) else None
 
 
-def _lent(batch: Batch, column: Ints | None, work: Callable[[], Number]) -> Number:
-    """What ``work`` gives, if it comes to that in the very column it is for."""
-    if column is None:
-        return work()
-    lend(batch, column)
-    found = work()
-    take_back(batch, column)
-    return found
+def _within(program: Program, chunk: _Chunk, seen: list[int]) -> Program:
+    """The program for numbers as small as those of the chunk, where it is long enough for that to pay.
 
-
-def _within(program: Program, chunk: _Chunk) -> Program:
-    """The program for numbers as small as those of the chunk, where it is long enough for that to pay; as few programs as there are kinds of chunks."""
+    ``seen``: by input, the bits of the largest number in the chunks of this call so far; it only grows, so that few programs do for many chunks.
+    """
     if chunk.stop - chunk.start < LONG:
         return program
     sizes = [chunk.read[item.full_name].most for item in program.version.inputs]
-    if any(size is None for size in sizes):
+    found = [-(-size.bit_length() // BITS) * BITS for size in sizes if size is not None]
+    if len(found) < len(sizes):
         return program
-    return program_within(program.version, tuple(-(-size.bit_length() // BITS) * BITS for size in sizes if size is not None))
+    seen[:] = bits = [max(old, new) for old, new in zip(seen, found, strict=True)]
+    return program_within(program.version, tuple(bits))
 
 
 def _alive(bad: Mask | None) -> Taken:
@@ -514,7 +510,8 @@ def _amounts(program: Program, batch: Batch, bad: Mask | None, places: Mapping[s
         when: Answer = True if item.when is None else item.when(batch, taken)
         name = item.charge.full_name
         applied[name] = when
-        batch.amounts[name] = _lent(batch, places.get(name), partial(_amount_where, item.formula, batch, taken, when))
+        with lent(batch, places.get(name)):
+            batch.amounts[name] = _amount_where(item.formula, batch, taken, when)
     return applied
 
 

@@ -15,7 +15,8 @@ Independent of ``explain`` on purpose: rounding is written here a second time.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
@@ -43,19 +44,25 @@ INT32, INT64 = np.dtype(np.int32), np.dtype(np.int64)  # compared with many time
 
 @dataclass(slots=True)
 class Room:
-    """Buffers ``rows`` long: all that one chunk ever took, those that are free now by bytes a row, and columns that hold one ``constant`` each."""
+    """Buffers ``rows`` long: all that one chunk ever took, those that are free now by bytes a row, and columns that hold one ``constant`` each.
+
+    ``lent``: the column of the result for which numbers are computed just now, the next buffer to be taken while it is ``unused``.
+    """
 
     rows: int = 0
     every: list[Ints] = field(default_factory=list)
     free: dict[int, list[Ints]] = field(default_factory=dict)
     constants: dict[tuple[int, Any], Ints] = field(default_factory=dict)
+    lent: Ints | None = None
+    unused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Some rows: numeric inputs at the scale of their type, choices as codes, built-ins, and earlier charges (0 where they do not apply).
 
-    ``room`` is used again for the next chunk; without one, results have memory of their own. ``sums``: charges added up already, by scale and names.
+    ``room`` is used again for the next chunk; without one, results have memory of their own. ``sums``: charges added up already, by scale and names,
+    right in every row whatever conditions stood around them.
     """
 
     numbers: Mapping[str, Ints]
@@ -96,6 +103,9 @@ def blank(batch: Batch, rows: int, kind: np.dtype[Any] = INT64) -> Ints:
     room = batch.room
     if room is None or room.rows != rows:
         return np.empty(rows, kind)
+    if room.unused and room.lent is not None and room.lent.dtype == kind:
+        room.unused = False
+        return room.lent
     free = room.free[kind.itemsize]
     if free:
         return free.pop()
@@ -103,17 +113,24 @@ def blank(batch: Batch, rows: int, kind: np.dtype[Any] = INT64) -> Ints:
     return room.every[-1]
 
 
-def lend(batch: Batch, column: Ints) -> None:
-    """A column that a result is for is the next buffer to be taken, so that the result may come to lie there by itself; ``take_back`` it in any case."""
-    if batch.room is not None and len(column) == batch.room.rows:
-        batch.room.free[column.itemsize].append(column)
+@contextmanager
+def lent(batch: Batch, column: Ints | None) -> Iterator[None]:
+    """Inside, ``column`` may be taken as a buffer, first of all: the result that it is for may come to lie there by itself. None: there is none.
 
-
-def take_back(batch: Batch, column: Ints) -> None:
-    """No buffer any more, if it still was one."""
-    if batch.room is not None:
-        free = batch.room.free[column.itemsize]
-        free[:] = [buffer for buffer in free if buffer is not column]
+    Nothing else may stay there that is looked at later, for the result is written to it in the end.
+    """
+    room = batch.room
+    if room is None or column is None or len(column) != room.rows:
+        column = None
+    if room is None:
+        yield
+        return
+    before = room.lent, room.unused
+    room.lent, room.unused = column, column is not None
+    try:
+        yield
+    finally:
+        room.lent, room.unused = before
 
 
 def done_with(batch: Batch, arg: Plan, value: Number) -> None:
@@ -124,8 +141,13 @@ def done_with(batch: Batch, arg: Plan, value: Number) -> None:
 
 def give_back(batch: Batch, value: Number) -> None:
     """A buffer that nobody else holds is free."""
-    if batch.room is not None and plain(value) and len(value) == batch.room.rows:
-        batch.room.free[value.itemsize].append(value)
+    room = batch.room
+    if room is None or not plain(value) or len(value) != room.rows:
+        return
+    if value is room.lent:
+        room.unused = True
+    else:
+        room.free[value.itemsize].append(value)
 
 
 def plain(value: Number) -> TypeGuard[Ints]:

@@ -45,7 +45,7 @@ class Draft:
 def random_version(random: Random) -> tuple[bytes, Draft]:
     """The bytes of a version file that checks in most cases, and what it was made of."""
     draft = Draft(random)
-    for index in range(random.randint(1, 4)):
+    for index in range(random.randint(1, 5)):
         _charge(draft, f"c{index}")
     if draft.chance(3):
         rule: dict[str, Any] = {"that": test(draft, 1), "say": {"en": "not so"}}
@@ -229,7 +229,7 @@ def quotient(draft: Draft, above: str, below: str, unit: str, depth: int) -> str
 def money(draft: Draft, depth: int) -> str:
     quantity_unit = draft.pick("t", "m3")
     price = f"CNY/{quantity_unit}"
-    match draft.random.randrange(7):
+    match draft.random.randrange(9):
         case 0:
             return f"{number(draft, quantity_unit, depth - 1)} * {value(draft, price)}"
         case 1:
@@ -243,8 +243,18 @@ def money(draft: Draft, depth: int) -> str:
             return f"divide({top}, {fact(draft, quantity_unit, positive=True)}, 0.01, {draft.pick(*MODES)})"
         case 5:
             return f"period_days * {value(draft, 'CNY/day')} + {number(draft, 'CNY', depth - 1)}"
+        case 6 | 7 if len(draft.money) > 1:
+            return added(draft)
         case _:
             return f"period_months * {value(draft, 'CNY/month')}"
+
+
+def added(draft: Draft) -> str:
+    """Earlier charges added up, also where a condition says how large they are."""
+    one, other = draft.random.sample(draft.money, 2)
+    if draft.chance(2):
+        return f"({one} + {other})"
+    return f"({one} + {other} if {one} <= {value(draft, 'CNY')} and {other} <= {value(draft, 'CNY')} else {leaf(draft, 'CNY')})"
 
 
 def banded(draft: Draft, name: str, unit: str, rates: list[str], depth: int) -> str:

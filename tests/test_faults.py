@@ -1,12 +1,19 @@
-"""The suite fails on every seeded fault (``python tests/faults.py`` prints them)."""
+"""The suite fails on seeded faults: here on every fourth, for each takes a run of its own; ``python tests/faults.py`` seeds and prints them all."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.faults import FAULTS, Fault, caught_by
+from tests.faults import FAULTS, ROOT, Fault, caught_by
+
+SOME = list(enumerate(FAULTS))[::4]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=[f"{i}-{fault.file}" for i, fault in enumerate(FAULTS)])
+@pytest.mark.parametrize("fault", [fault for _, fault in SOME], ids=[f"{i}-{fault.file}" for i, fault in SOME])
 def test_a_seeded_fault_is_caught(fault: Fault) -> None:
     assert caught_by(fault), f"{fault.file}: {fault.old!r} -> {fault.new!r} changes results and nothing notices"
+
+
+def test_every_fault_can_still_be_seeded() -> None:
+    moved = [(fault.file, fault.old) for fault in FAULTS if (ROOT / "tariffs" / fault.file).read_text().count(fault.old) != 1]
+    assert not moved, "bring these faults up to date"

@@ -94,6 +94,56 @@ def test_amounts_computed_where_they_belong_outlive_what_is_computed_after_them(
             np.testing.assert_array_equal(np.delete(mine, PART + 5), np.delete(expected, PART + 5), name)
 
 
+SUMS = """
+inputs:
+  x: {unit: CNY, step: 0.01, min: 0, max: MOST}
+  y: {unit: CNY, step: 0.01, min: 0, max: MOST}
+  z: {unit: CNY, step: 0.01, min: 0, max: 1000}
+values:
+  five: {value: 5, unit: CNY}
+  hundred: {value: 100, unit: CNY}
+  thousand: {value: 1000, unit: CNY}
+  huge: {value: 100000000.01, unit: CNY}
+charges:
+  a: {formula: "x"}
+  b: {formula: "y"}
+  fixed: {kind: working, formula: "huge"}
+  small: {kind: working, when: "fixed <= z", formula: "fixed if a > hundred else z"}
+  largest: {kind: working, formula: "top(1, fixed, five)"}
+  part: {kind: working, formula: "round(subtotal * 0.06, 0.01)"}
+  large: {kind: working, when: "x > hundred", formula: "subtotal"}
+  c: {when: "z <= five and a <= hundred and b <= hundred", formula: "round((a + b) * 0.1, 0.01)"}
+  d: {when: "z > five and a <= hundred and b <= hundred", formula: "round((a + b) * 0.2, 0.01)"}
+  e: {when: "a <= thousand and b <= thousand", formula: "round((a + b) * 0.3, 0.01)"}
+  base: {formula: "a + b"}
+"""
+
+
+@pytest.mark.parametrize("long", [1, rate.LONG])
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("most", [20_000_000, 10**17])
+def test_a_sum_that_is_gone_on_from_is_right_in_every_row(most: int, narrow: bool, long: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in those that the condition around it excluded where it was first added up; and it does not lie where another amount is written."""
+    monkeypatch.setattr(rate, "LONG", long)
+    rule = version(SUMS.replace("MOST", str(most)))
+    rows = [(10, 20, 1), (10, 20, 9), (210, 20, 1), (most, 20, 1), (20_000_000, 5_000_000, 7), (100, 100, 5), (0, 0, 0), (100, 0, 1000)]
+    facts = [dict(zip("xyz", map(Decimal, row), strict=True)) for row in rows]
+    for some in (facts, *([one] for one in facts)):
+        frame = pa.table({name: pa.array([row[name] for row in some], pa.decimal128(38, 2)) for name in "xyz"})
+        found = rule.rate(frame, engine="numpy", narrow=narrow, workings=True)
+        for at, row in enumerate(some):
+            rating = rule.explain(row)
+            expected = {line.charge.full_name: line.amount for line in rating.lines} | {"total": rating.total}
+            assert {name: found.column(name)[at].as_py() for name in found.column_names if found.column(name)[at].is_valid} == expected, row
+
+
+def test_numbers_written_with_many_more_places_than_they_need_are_rated() -> None:
+    rule = version("inputs:\n  x: {unit: CNY, step: 1, min: 0, max: 1000}\ncharges:\n  a: {formula: x}\n")
+    for numbers in ([0, 0], [7, 0]):
+        frame = pa.table({"x": pa.array([Decimal(number) for number in numbers], pa.decimal128(38, 20))})
+        assert rule.rate(frame, engine="numpy").column("a").to_pylist() == numbers
+
+
 def round_half_up(numbers: Any, unit: int) -> Any:
     """Halves away from zero."""
     return np.sign(numbers) * ((2 * np.abs(numbers) + unit) // (2 * unit))
