@@ -107,7 +107,7 @@ values:
 charges:
   a: {formula: "x"}
   b: {formula: "y"}
-  fixed: {kind: working, formula: "huge"}
+  fixed: {kind: working, formula: "round(blocks(huge, [hundred], [1.5, 164.4]), 0.01)"}
   small: {kind: working, when: "fixed <= z", formula: "fixed if a > hundred else z"}
   largest: {kind: working, formula: "top(1, fixed, five)"}
   part: {kind: working, formula: "round(subtotal * 0.06, 0.01)"}
