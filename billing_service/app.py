@@ -86,7 +86,7 @@ async def _http(request: Request, error: Any) -> Response:
 
 async def _database(request: Request, error: Any) -> Response:
     if connect.waited(error):
-        _LOG.warning("%s %s waited too long for other writers; answered 503, nothing was stored", request.method, request.url.path)
+        _LOG.log(logging.WARNING, "%s %s waited too long for other writers; answered 503, nothing was stored", request.method, request.url.path)
     else:
         _LOG.error("database", exc_info=error)
     return answer(503, [problem("store-unavailable")], language(request))

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-pytestmark = pytest.mark.xdist_group("demo")  # the story is told once, on one of the two cores
 
 
 @pytest.fixture(scope="module")
