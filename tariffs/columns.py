@@ -167,9 +167,10 @@ def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask |
             words[:, index] = ((values >> (64 * index)) & (2**64 - 1)).astype(np.uint64).view(np.int64)
         return
     if isinstance(values, np.ndarray) and np.may_share_memory(values, words):
+        assert factor == 1, "a column is lent at the scale of what is computed in it"
         return  # computed where they belong
-    step = NEAR if words.shape[1] > 1 else len(words)
-    for begin in range(0, len(words), step or 1):
+    step = NEAR if words.shape[1] > 1 else max(1, len(words))
+    for begin in range(0, len(words), step):
         part, some = words[begin : begin + step], values if isinstance(values, int) else values[begin : begin + step]
         if words.shape[1] > 1 and not amounts.signed:
             part.fill(0)  # all at once: faster than every second word

@@ -267,9 +267,9 @@ def _checked(raw: _Raw, item: Input) -> Column:
         unit = 10 ** (fine - places)
         values = (_for(unit, values) // unit).astype(values.dtype)
     unusable = merge(raw.null, bad)
-    if unusable is None and most is not None:
+    if unusable is None:
+        assert most is not None, "what lies outside cannot be used"
         return Column(values, most=most * 10 ** (fine - raw.scale) // 10 ** (fine - places))
-    assert unusable is not None, "what lies outside cannot be used"
     return Column(_where(unusable, safe(item), values), raw.null, bad)
 
 
@@ -320,7 +320,7 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
     members = list(choice.members)
     array = piece if isinstance(piece, pa.Array) else _as_arrow(piece)
     if array is not None and types.is_dictionary(array.type):
-        codes = _own_codes(array, choice)
+        codes = _own_codes(array, members)
         return _codes(_dictionary_codes(array, members), null_mask(array), len(members)) if codes is None else Column(codes)
     if array is not None and types.is_null(array.type):
         return _codes(np.zeros(len(array), np.int32), np.ones(len(array), np.bool_), len(members))
@@ -338,10 +338,10 @@ def text_codes(array: Array, members: list[str]) -> Ints:
     return np.asarray(pc.fill_null(pc.index_in(array, value_set=pa.array(members, array.type)), -1))
 
 
-def _own_codes(array: Array, choice: Choice) -> Ints | None:
+def _own_codes(array: Array, members: list[str]) -> Ints | None:
     """The codes of a dictionary that has the choice's members in their order, one a byte and none null; None of any other."""
     indices: Array = array.indices
-    if indices.type.bit_width != 8 or not len(array) or indices.null_count or array.dictionary.to_pylist() != list(choice.members)[: len(array.dictionary)]:
+    if indices.type.bit_width != 8 or not len(array) or indices.null_count or array.dictionary.to_pylist() != members[: len(array.dictionary)]:
         return None
     codes = _words(indices, np.int8)[:, 0]
     return codes if int(codes.view(np.uint8).max()) < min(len(array.dictionary), 2**7) else None

@@ -142,9 +142,13 @@ def _plan(node: m.Expr, places: int, layout: Layout) -> Plan:
 
 
 def _column(read: Callable[[Batch], Number], kind: m.Type, name: str, layout: Layout) -> Plan:
-    places = layout.places[name]
-    bound = reach(kind, places)
-    return _read(read, places, min(bound, layout.most.get(name, bound)))
+    return _read(read, layout.places[name], most_of(kind, name, layout))
+
+
+def most_of(kind: m.Type, name: str, layout: Layout) -> int:
+    """How large an input or a charge is at most, by its bounds and by what else is known, at the scale at which it is kept."""
+    bound = reach(kind, layout.places[name])
+    return min(bound, layout.most.get(name, bound))
 
 
 def _read(read: Callable[[Batch], Number], places: int, size: int) -> Plan:

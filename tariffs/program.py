@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from tariffs import intake, stages
-from tariffs.kernel import Check, Layout, check, plan, sum_of_amounts
+from tariffs.kernel import Check, Layout, check, most_of, plan, sum_of_amounts
 from tariffs.model import Charge, Expr, Input, Require, Round, Version
 from tariffs.money import places
 from tariffs.scaled import NARROW, SMALL, Plan, constant, least_places, reach, rescale, scaled
@@ -55,7 +55,7 @@ def program_of(version: Version) -> Program:
 def program_within(version: Version, bits: tuple[int, ...]) -> Program:
     """The same for rows whose inputs, in the version's order, have at most so many ``bits`` each: more of what is on the way fits 32.
 
-    Its results have the same scales; nothing but what it computes in differs.
+    Its results have the same scales; nothing but what it computes in differs. The stage is rated before, and not planned again.
     """
     return _planned(version, {item.full_name: 2**most for item, most in zip(version.inputs, bits, strict=True)})
 
@@ -73,16 +73,15 @@ def _planned(version: Version, bounds: Mapping[str, int]) -> Program:
         charges.append(PlannedCharge(c, None if c.when is None else check(c.when, layout), formula, shown[c.full_name]))
         most[c.full_name] = formula.reach  # what is planned next knows how large this is
     staged = stages.program(version, scales, layout.codes) if version.stage is not None and not bounds else None
-    small = frozenset(item.full_name for item in version.inputs if _size(item, bounds) < SMALL and scaled(item.type.grid, scales[item.full_name]) < SMALL)
+    small = frozenset(item.full_name for item in version.inputs if _size(item, layout) < SMALL and scaled(item.type.grid, scales[item.full_name]) < SMALL)
     lines = [charge for charge in version.charges if charge.kind == "line"]
     total_shown = max((shown[line.full_name] for line in lines), default=places(version.step))
     return Program(version, layout, requires, tuple(charges), _total(lines, layout, total_shown), total_shown, small, staged)
 
 
-def _size(item: Input, bounds: Mapping[str, int]) -> int:
+def _size(item: Input, layout: Layout) -> int:
     """The largest number that can stand in an input's column, be it one that stands in for none."""
-    bound = reach(item.type, item.type.places)
-    return max(min(bound, bounds.get(item.full_name, bound)), abs(intake.safe(item)))
+    return max(most_of(item.type, item.full_name, layout), abs(intake.safe(item)))
 
 
 def _charge_places(version: Version, charge: Charge) -> int:

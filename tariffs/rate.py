@@ -439,13 +439,13 @@ def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], roo
         numbers[item.full_name] = narrowed(batch, values) if item.full_name in program.small else values
     found: list[_Found] = list(_refusals(program, batch, chunk.bad, chunk.stop - chunk.start))
     bad = reduce(merge, [mask for _, mask in found], chunk.bad)
-    places = {amounts.name: _column_of(amounts, program, chunk) for amounts in outputs}
-    applied = _amounts(program, batch, bad, places)
+    targets = {amounts.name: _column_of(amounts, program, chunk) for amounts in outputs}
+    applied = _amounts(program, batch, bad, targets)
     nowhere = _nowhere(applied, bad, chunk.stop - chunk.start)
     if nowhere is not None:
         found.append((None, nowhere))
         bad = merge(bad, nowhere)
-    with lent(batch, places["total"]):
+    with lent(batch, targets["total"]):
         batch.amounts["total"] = program.total.run(batch, _alive(bad))
     for amounts in outputs:
         valid = _valid(applied.get(amounts.name, True), bad, chunk.stop - chunk.start)
@@ -502,7 +502,7 @@ def _refusals(program: Program, batch: Batch, bad: Mask | None, rows: int) -> It
             yield item.require, failing
 
 
-def _amounts(program: Program, batch: Batch, bad: Mask | None, places: Mapping[str, Ints | None]) -> dict[str, Answer]:
+def _amounts(program: Program, batch: Batch, bad: Mask | None, targets: Mapping[str, Ints | None]) -> dict[str, Answer]:
     """Computes every charge in order into the batch, 0 where it does not apply; gives where each applies."""
     applied: dict[str, Answer] = {}
     for item in program.charges:
@@ -510,7 +510,7 @@ def _amounts(program: Program, batch: Batch, bad: Mask | None, places: Mapping[s
         when: Answer = True if item.when is None else item.when(batch, taken)
         name = item.charge.full_name
         applied[name] = when
-        with lent(batch, places.get(name)):
+        with lent(batch, targets.get(name)):
             batch.amounts[name] = _amount_where(item.formula, batch, taken, when)
     return applied
 

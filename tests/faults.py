@@ -81,7 +81,7 @@ FAULTS = [
     Fault("scaled.py", "return q - ((q * d == n + half) & even & (q % 2 == 1))", "return q"),
     Fault("scaled.py", "return (n + (d - 1)) // d\n        case Mode.DOWN", "return (n + d) // d\n        case Mode.DOWN"),
     Fault("scaled.py", "return d // 2", "return (d - 1) // 2"),
-    Fault("scaled.py", "if own_a and isinstance(a, np.ndarray) and a.dtype == kind", "if isinstance(a, np.ndarray) and a.dtype == kind"),
+    Fault("scaled.py", "if own and isinstance(value, np.ndarray) and value.dtype == kind", "if isinstance(value, np.ndarray) and value.dtype == kind"),
     Fault("scaled.py", "        room.lent, room.unused = before\n", "        room.free[8] += [room.lent] if room.unused and room.lent.itemsize == 8 else []\n"),
     Fault("kernel.py", "with lent(b, None):", "with lent(b, b.room and b.room.lent):"),
     Fault("kernel.py", "and reach(node.type, layout.places[name]) >= layout.most[name] else", "else"),

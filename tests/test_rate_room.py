@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 
 import tariffs
+from soak.differential import amounts, one_by_one
 from tariffs import rate
 from tariffs.rate import PART
-from tests.test_rate import version
+from tests.test_rate import MONTH, version
 
 
 def frame(rows: int) -> pa.Table:
@@ -66,11 +67,9 @@ def test_numbers_of_every_size_come_to_the_same(narrow: bool, monkeypatch: pytes
         sizes = [Decimal(number).scaleb(-2) for number in (2**bits - 1, 2**bits, 2**bits // 3) if number <= 10**10]
         rows = [{"used": sign * size, "owed": size * 100 if size * 100 <= 10**10 else size} for size in sizes for sign in (1, -1)]
         frame = pa.table({name: pa.array([row[name] for row in rows], pa.decimal128(14, 2)) for name in ("used", "owed")})
-        found = rule.rate(frame, engine="numpy", narrow=narrow, workings=True)
+        columns = rule.rate(frame, engine="numpy", narrow=narrow, workings=True).to_pydict()
         for at, row in enumerate(rows):
-            rating = rule.explain(row)
-            expected = {line.charge.full_name: line.amount for line in rating.lines} | {"total": rating.total}
-            assert {name: found.column(name)[at].as_py() for name in found.column_names if found.column(name)[at].is_valid} == expected, (bits, row)
+            assert amounts(columns, at) == one_by_one(rule, row, MONTH), (bits, row)
 
 
 @pytest.mark.parametrize("least", [-100_000_000, 0])
@@ -130,11 +129,9 @@ def test_a_sum_that_is_gone_on_from_is_right_in_every_row(most: int, narrow: boo
     facts = [dict(zip("xyz", map(Decimal, row), strict=True)) for row in rows]
     for some in (facts, *([one] for one in facts)):
         frame = pa.table({name: pa.array([row[name] for row in some], pa.decimal128(38, 2)) for name in "xyz"})
-        found = rule.rate(frame, engine="numpy", narrow=narrow, workings=True)
+        columns = rule.rate(frame, engine="numpy", narrow=narrow, workings=True).to_pydict()
         for at, row in enumerate(some):
-            rating = rule.explain(row)
-            expected = {line.charge.full_name: line.amount for line in rating.lines} | {"total": rating.total}
-            assert {name: found.column(name)[at].as_py() for name in found.column_names if found.column(name)[at].is_valid} == expected, row
+            assert amounts(columns, at) == one_by_one(rule, row, MONTH), row
 
 
 def test_numbers_written_with_many_more_places_than_they_need_are_rated() -> None:
