@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.faults import FAULTS, ROOT, Fault, caught_by
+from tests.faults import FAULTS, ROOT, Fault, caught_by, copy_of_the_tree
 
 SOME = list(enumerate(FAULTS))[::9]
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_of_the_tree(tmp_path_factory.mktemp("tree"))
+
+
 @pytest.mark.parametrize("fault", [fault for _, fault in SOME], ids=[f"{i}-{fault.file}" for i, fault in SOME])
-def test_a_seeded_fault_is_caught(fault: Fault) -> None:
-    assert caught_by(fault), f"{fault.file}: {fault.old!r} -> {fault.new!r} changes results and nothing notices"
+def test_a_seeded_fault_is_caught(fault: Fault, folder: Path) -> None:
+    assert caught_by(fault, folder), f"{fault.file}: {fault.old!r} -> {fault.new!r} changes results and nothing notices"
 
 
 def test_every_fault_can_still_be_seeded() -> None:
