@@ -7,6 +7,7 @@ missing fact, never 0; what stands in for one is marked. The columnar twin is ``
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -73,21 +74,16 @@ def _rows(stage: Stage, effective: Sequence[UsageRecord], period: Period, proble
     marks: list[dict[str, str]] = [{} for _ in places]
     for item in stage.inputs:
         assert item.collect is not None, "inputs of a stage are collected"
-        own = [record for record in effective if record.measure == item.collect.measure]
+        by_place = _by_place(stage, places, effective, {item.collect.measure, item.collect.weight})
         values: list[Decimal | None] = []
         gaps = []
-        for (start, end, point), mark in zip(places, marks, strict=True):
-            held = (
-                [r for r in own if belongs(r, (start, end))]
-                if stage.grain != "record"
-                else [r for r in own if (r.start, r.end, r.point) == (start, end, point)]
-            )
-            weights = [record for record in effective if record.measure == item.collect.weight != item.collect.measure]
+        for at, ((start, end, _), mark) in enumerate(zip(places, marks, strict=True)):
+            held = by_place.get(at, [])
             found: list[Problem] = []
-            value, how = _collected(item, [*held, *weights], (start, end), found)
+            value, how = _collected(item, held, (start, end), found)
             problems += [_at(problem, start) for problem in found]
             values.append(value)
-            gaps.append(not held and item.collect.empty is None)
+            gaps.append(item.collect.empty is None and not any(record.measure == item.collect.measure for record in held))
             if how:
                 mark[item.full_name] = how
         values, problem = fill(item, values, gaps, _before(item, item.collect, effective, period[0]))
@@ -114,6 +110,19 @@ def _places(stage: Stage, effective: Sequence[UsageRecord], period: Period) -> l
         return [(start, end, "") for start, end in spans(stage.grain, period)]
     measures = {item.collect.measure for item in stage.inputs if item.collect}
     return sorted({(r.start, r.end, r.point) for r in effective if r.measure in measures and belongs(r, period)})
+
+
+def _by_place(stage: Stage, places: Sequence[tuple[date, date, str]], effective: Sequence[UsageRecord], measures: set[str]) -> dict[int, list[UsageRecord]]:
+    """The records of some measures by the row they belong to. A record and its weight are of the same days, and so of the same row."""
+    ends = [end for _, end, _ in places]
+    positions = {place: at for at, place in enumerate(places)}
+    found: dict[int, list[UsageRecord]] = {}
+    for record in effective:
+        if record.measure in measures:
+            at = positions.get((record.start, record.end, record.point), len(places)) if stage.grain == "record" else bisect_left(ends, record.end)
+            if at < len(places) and (stage.grain == "record" or belongs(record, places[at][:2])):
+                found.setdefault(at, []).append(record)
+    return found
 
 
 def pick(versions: Iterable[Version], records: Sequence[UsageRecord], period: Period, known: date | None) -> tuple[list[UsageRecord], list[Problem]]:
