@@ -1,5 +1,13 @@
 """``python -m billing_service`` is the ``billing`` command."""
 
-from billing_service.cli import main
+import gc
 
-main()
+gc.disable()  # what is imported stays: looking through it again and again takes a sixth of a command's start
+
+from billing_service.cli import main  # noqa: E402
+
+gc.freeze()
+gc.enable()
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,6 @@ from zoneinfo import ZoneInfo
 import typer
 
 from billing_service import keys, screens
-from billing_service.api.caller import TRUSTED
 from billing_service.door import LOCALE, As, Db, Json, Locale, Utility, day_of, door, help_of, settings_of, show
 from billing_service.runs import clock
 from billing_service.store.connect import writing
@@ -76,4 +75,4 @@ def revoke(
         if as_json:
             show({"key": key, "revoked": done})
         else:
-            screens.tell(out, "say.key-revoked" if done else "say.key-was-revoked", locale, id=key, seconds=f"{TRUSTED:g}")
+            screens.tell(out, "say.key-revoked" if done else "say.key-was-revoked", locale, id=key, seconds=f"{keys.TRUSTED:g}")

@@ -12,12 +12,10 @@ from fastapi.security.utils import get_authorization_scheme_param
 from starlette.concurrency import run_in_threadpool
 
 from billing_service import keys
-from billing_service.keys import Caller
+from billing_service.keys import TRUSTED, Caller
 from billing_service.runs import clock
 from billing_service.settings import Settings
 
-#: Seconds for which a key that was good is taken as good without asking the database; a key taken back ends that late.
-TRUSTED = 5.0
 _MOST = 10_000
 
 

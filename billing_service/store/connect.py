@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, select, text
+from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
@@ -23,6 +20,9 @@ from sqlalchemy.pool import NullPool
 from billing_service.problems import refused
 from billing_service.settings import without_password
 from billing_service.store import tables
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 #: What others need to name, so that SQLAlchemy itself is imported in the store only.
 __all__ = [
@@ -128,6 +128,8 @@ def migrate(db: Engine, utility: str) -> bool:
     before = _revision(db)
     _check_order(db)
     if before != _newest():
+        from alembic import command  # loaded here only: all other commands start a tenth sooner
+
         config = _config()
         config.attributes["engine"] = db
         command.upgrade(config, "head")
@@ -166,6 +168,7 @@ def _check_order(db: Engine) -> None:
                 raise refused("database-order", db=_shown(db))
 
 
+_STANDS_AT = text("SELECT version_num FROM alembic_version")
 _BY_LANGUAGE = text("SELECT 'a' < 'B' OR 'a b' > 'a-b'")
 _UNGUARDED = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
 
@@ -174,7 +177,7 @@ def _revision(db: Engine) -> str | None:
     """The migration the database stands at; None for one without tables. Refused where it cannot be opened."""
     try:
         with db.connect() as conn:
-            return MigrationContext.configure(conn).get_current_revision()
+            return conn.execute(_STANDS_AT).scalar() if inspect(conn).has_table("alembic_version") else None
     except DBAPIError as error:
         if db.dialect.name == "sqlite":
             raise refused("unreadable-database", db=db.url.database, reason=str(error.orig)) from error
@@ -218,10 +221,14 @@ def _begin_sqlite(conn: Connection) -> None:
 
 
 def _config() -> Config:
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     return config
 
 
-def _newest() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
+@cache
+def _newest() -> str:
+    """The last migration there is; each file begins with its number, as the revision does."""
+    return max(path.name.partition("_")[0] for path in (_MIGRATIONS / "versions").glob("[0-9]*_*.py"))

@@ -14,6 +14,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Column, Connection, Integer, MetaData, Table, delete, func, insert, inspect, select, text
@@ -117,6 +118,10 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_rows(untouched: 
         assert (named.tariff, named.digest, named.revision, named.end) == ("t", "d", 1, None)
     with pytest.raises(IntegrityError), connect.writing(untouched, "main") as conn:
         conn.execute(insert(tables.contracts), [{**row._mapping, "account": "nobody", "revision": 3}])
+
+
+def test_the_newest_tables_are_those_alembic_would_bring() -> None:
+    assert connect._newest() == ScriptDirectory.from_config(connect._config()).get_current_head()
 
 
 def test_going_back_a_release_and_forth_again_works(untouched: connect.Engine) -> None:
