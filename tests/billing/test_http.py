@@ -181,15 +181,20 @@ def test_the_description_says_text_for_every_amount(client: TestClient) -> None:
 OPERATIONS = sorted(f"{method.upper()} {path}" for path, operations in create_app(Settings(db=":memory:")).openapi()["paths"].items() for method in operations)
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
-def test_the_api_keeps_its_own_description_under_fuzzing(issued: Office, name: str) -> None:
+@pytest.fixture(scope="module")
+def described(issued: Office) -> dict[str, Any]:
+    """The operations as the service describes them, by method and path."""
     schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(Settings(db=str(issued.db), rules=(RULES,))))
     schema.auth()(signing(made_key(issued).text))
-    operations: dict[str, Any] = {found.ok().label: found.ok() for found in schema.get_all_operations()}  # type: ignore[union-attr]
-    assert sorted(operations) == OPERATIONS and len(OPERATIONS) > 7
+    return {found.ok().label: found.ok() for found in schema.get_all_operations()}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_the_api_keeps_its_own_description_under_fuzzing(described: dict[str, Any], name: str) -> None:
+    assert sorted(described) == OPERATIONS and len(OPERATIONS) > 7
 
     @settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-    @given(case=operations[name].as_strategy())
+    @given(case=described[name].as_strategy())
     def fuzz(case: Any) -> None:
         # A body can keep the description and still name a tariff or a fact there is none of: 422 says so.
         case.call_and_validate(excluded_checks=[positive_data_acceptance])

@@ -18,7 +18,7 @@ from billing_service.problems import Refused
 from billing_service.runs import clock
 from billing_service.settings import Settings
 from billing_service.store import connect, tables
-from tests.billing.calls import calling, made_key
+from tests.billing.calls import bearer, calling, made_key
 from tests.billing.conftest import RULES, Office
 
 pytestmark = pytest.mark.both_databases
@@ -62,11 +62,10 @@ def test_every_route_answers_every_wrong_key_alike(city: Office) -> None:
 
 
 def test_every_route_wants_a_scope(city: Office) -> None:
+    made = {scope: bearer(made_key(city, scope).text) for scope in keys.SCOPES}
     with opened(city) as client:
         for method, path in routes(city):
-            statuses = {
-                scope: client.request(method, path, headers={"authorization": f"Bearer {made_key(city, scope).text}"}).status_code for scope in keys.SCOPES
-            }
+            statuses = {scope: client.request(method, path, headers=header).status_code for scope, header in made.items()}
             assert sum(status != 403 for status in statuses.values()) == 1, (method, path, statuses)
 
 
