@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any, Literal
 
 from tariffs import load as _load
@@ -199,5 +200,8 @@ def read(file: _load.VersionFile, *, end: date | None = None) -> TariffVersion:
 
 def parse(content: bytes, *, tariff: str, effective: date, revision: int = 1, end: date | None = None, file: str = "") -> TariffVersion:
     """A version from bytes, as an auditor has them from a database: digest and facts reproduce an old rating."""
-    version, warnings = build(content, Identity(tariff, effective, revision, end), file or f"{tariff}/{effective}.yaml")
+    version, warnings = _built(content, Identity(tariff, effective, revision, end), file or f"{tariff}/{effective}.yaml")
     return TariffVersion(version, None, warnings)
+
+
+_built = lru_cache(maxsize=256)(build)  # a service meets the same few versions again and again

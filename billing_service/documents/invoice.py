@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from billing_service.partial import explained
@@ -35,13 +34,8 @@ def kept_versions(conn: Connection, utility: str, rows: Iterable[Any]) -> dict[v
         content = versions.content(conn, utility, digest)
         assert content is not None, "a billed version is kept"
         row = known[tariff, digest]
-        found[tariff, digest] = _parse(content, tariff, row.effective, row.revision, row.end)
+        found[tariff, digest] = parse(content, tariff=tariff, effective=row.effective, revision=row.revision, end=row.end)
     return found
-
-
-@lru_cache(maxsize=256)
-def _parse(content: bytes, tariff: str, effective: Any, revision: int, end: Any) -> TariffVersion:
-    return parse(content, tariff=tariff, effective=effective, revision=revision, end=end)
 
 
 def assemble(document: Row[Any], lines: Sequence[Row[Any]], parts: Sequence[Row[Any]], kept: Mapping[versions.Name, TariffVersion]) -> Invoice:

@@ -175,62 +175,91 @@ def postgresql() -> Iterator[postgres.Server]:
         yield found
 
 
-@pytest.fixture
-def database(request: pytest.FixtureRequest) -> Iterator[Callable[[], str]]:
-    """Makes databases with nothing in them: on PostgreSQL their URLs, on SQLite nothing (an office has a folder of its own)."""
-    if request.param == "sqlite":
-        yield lambda: ""
-        return
-    server = request.getfixturevalue("postgresql")
-    with ExitStack() as opened:
-        yield lambda: opened.enter_context(postgres.database(server))
+@dataclass(frozen=True)
+class Databases:
+    """Makes databases of a kind: with nothing in them, or as ``filled`` left one that is made once for all tests of a process."""
+
+    kind: str
+    copy_of: Callable[[str], str]
+    template: Callable[[str, Callable[[Office], object]], Office]
+
+    def __call__(self) -> str:
+        """The URL of an empty one on PostgreSQL; nothing on SQLite, where an office has a folder of its own."""
+        return self.copy_of("") if self.kind == "postgresql" else ""
+
+    def office(self, folder: Path, filled: Callable[[Office], object]) -> Office:
+        made = self.template(self.kind, filled)
+        if self.kind == "postgresql":
+            return Office(folder, self.copy_of(made.url))
+        shutil.copy(made.db, folder / "billing.db")
+        return Office(folder)
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite database as ``billing init`` makes it, to be copied: PostgreSQL copies its template too."""
-    office = Office(tmp_path_factory.mktemp("template"))
-    assert office.does("init")["changed"] is True
-    return Path(office.db)
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Office], object]], Office]:
+    """An office of a kind of database as ``filled`` leaves it, to be copied; made when it is first asked for, and gone with the server or the folder."""
+
+    @cache
+    def made(kind: str, filled: Callable[[Office], object]) -> Office:
+        server = request.getfixturevalue("postgresql") if kind == "postgresql" else None
+        office = Office(tmp_path_factory.mktemp("template"), postgres.copy_of(server, server.url(postgres.TEMPLATE)) if server else "")
+        office.does("init")
+        filled(office)
+        return office
+
+    return made
 
 
 @pytest.fixture
-def make_office(tmp_path: Path, database: Callable[[], str], template: Path) -> Callable[[str], Office]:
-    def make(name: str) -> Office:
+def database(request: pytest.FixtureRequest, template: Callable[[str, Callable[[Office], object]], Office]) -> Iterator[Databases]:
+    with ExitStack() as opened:
+
+        def copy_of(url: str) -> str:
+            return opened.enter_context(postgres.database(request.getfixturevalue("postgresql"), url))
+
+        yield Databases(request.param, copy_of, template)
+
+
+@pytest.fixture
+def make_office(tmp_path: Path, database: Databases) -> Callable[..., Office]:
+    def make(name: str, filled: Callable[[Office], object] = nothing) -> Office:
         folder = tmp_path / name
         folder.mkdir()
-        office = Office(folder, database())
-        if not office.url:
-            shutil.copy(template, office.db)
-        office.does("init")
-        return office
+        return database.office(folder, filled)
 
     return make
 
 
 @pytest.fixture
-def office(make_office: Callable[[str], Office]) -> Office:
+def office(make_office: Callable[..., Office]) -> Office:
     """A database with nothing in it yet."""
     return make_office("office")
 
 
 @pytest.fixture
-def city(office: Office) -> Office:
+def city(make_office: Callable[..., Office]) -> Office:
     """Two households and a shop of the sample city, its packs adopted."""
-    return furnish(office)
+    return make_office("office", furnish)
 
 
 @pytest.fixture
-def ready(office: Office, tmp_path: Path) -> Office:
+def ready(make_office: Callable[..., Office]) -> Office:
     """A small city with its planted faults, imported and adopted."""
-    write(ACCOUNTS, 7, read_month(OCTOBER), tmp_path / "data")
+    return make_office("office", stock)
+
+
+def nothing(_: Office) -> None:
+    """What an office has in it at first."""
+
+
+def stock(office: Office) -> None:
+    write(ACCOUNTS, 7, read_month(OCTOBER), office.folder / "data")
     office.adopts_all()
-    office.says("import", tmp_path / "data", by="li")
-    return office
+    office.says("import", office.folder / "data", by="li")
 
 
 def furnish(office: Office) -> Office:
-    """What ``city`` is, for fixtures of other scopes."""
+    """What ``city`` has in it."""
     office.adopts_all()
     answer = office.receives(
         accounts="""

@@ -94,10 +94,13 @@ def _runtime(where: Path) -> Iterator[None]:
 
 
 @contextmanager
-def database(of: Server) -> Iterator[str]:
-    """A database of one's own, with the utility ``main``: the URL for the service. Dropped at the end, whoever is still connected."""
-    name = f"billing_{os.getpid()}_{next(_NAMES)}"
-    of.query(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} OWNER billing_owner STRATEGY file_copy")
+def database(of: Server, like: str = "") -> Iterator[str]:
+    """A database of one's own, with the utility ``main``: the URL for the service. Dropped at the end, whoever is still connected.
+
+    ``like``: the URL of one that nobody is connected to, whose content it gets.
+    """
+    name, original = f"billing_{os.getpid()}_{next(_NAMES)}", _name_of(like) if like else TEMPLATE
+    of.query(f"CREATE DATABASE {name} TEMPLATE {original} OWNER billing_owner STRATEGY file_copy")
     try:
         yield of.url(name)
     finally:
@@ -117,10 +120,14 @@ def empty(of: Server) -> Iterator[str]:
 
 def copy_of(of: Server, url: str) -> str:
     """A further database with the content of another one, whose connections end; it goes with the server."""
-    name, original = f"billing_{os.getpid()}_{next(_NAMES)}", url.partition("?")[0].rpartition("/")[2]
+    name, original = f"billing_{os.getpid()}_{next(_NAMES)}", _name_of(url)
     of.query(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{original}'")
     of.query(f"CREATE DATABASE {name} TEMPLATE {original} OWNER billing_owner STRATEGY file_copy")
     return of.url(name)
+
+
+def _name_of(url: str) -> str:
+    return url.partition("?")[0].rpartition("/")[2]
 
 
 def _set_up(of: Server) -> None:
