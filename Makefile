@@ -26,7 +26,7 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
-# Each worker takes a half in order, so that what a module sets up is made once; whoever is done first takes from the other.
+# Each worker takes a half in order, so that what a module sets up is hardly ever made twice; whoever is done first takes from the other.
 # What Python compiles is kept meanwhile, whatever the machine says: the tests start some hundreds of processes.
 test: lint types
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal

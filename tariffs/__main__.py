@@ -2,7 +2,7 @@
 
 import gc
 
-gc.disable()  # what is imported stays: looking through it again and again takes a sixth of a command's start
+gc.disable()  # what is imported stays: looking through it again and again takes a part of a command's start
 
 from tariffs.cli import main  # noqa: E402
 

@@ -200,7 +200,7 @@ def read(file: _load.VersionFile, *, end: date | None = None) -> TariffVersion:
 
 def parse(content: bytes, *, tariff: str, effective: date, revision: int = 1, end: date | None = None, file: str = "") -> TariffVersion:
     """A version from bytes, as an auditor has them from a database: digest and facts reproduce an old rating."""
-    version, warnings = _built(content, Identity(tariff, effective, revision, end), file or f"{tariff}/{effective}.yaml")
+    version, warnings = _built(bytes(content), Identity(tariff, effective, revision, end), file or f"{tariff}/{effective}.yaml")
     return TariffVersion(version, None, warnings)
 
 

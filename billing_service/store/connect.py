@@ -177,7 +177,8 @@ def _revision(db: Engine) -> str | None:
     """The migration the database stands at; None for one without tables. Refused where it cannot be opened."""
     try:
         with db.connect() as conn:
-            return conn.execute(_STANDS_AT).scalar() if inspect(conn).has_table("alembic_version") else None
+            found = conn.execute(_STANDS_AT).scalars().all() if inspect(conn).has_table("alembic_version") else []
+            return found[0] if len(found) == 1 else None
     except DBAPIError as error:
         if db.dialect.name == "sqlite":
             raise refused("unreadable-database", db=db.url.database, reason=str(error.orig)) from error

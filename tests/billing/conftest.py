@@ -80,7 +80,7 @@ class Office:
 
     @contextmanager
     def opened(self) -> Iterator[connect.Engine]:
-        """An engine of its own, closed at the end."""
+        """An engine, closed at the end."""
         engine = connect.engine(Settings(db=self.db).url)
         try:
             yield engine
@@ -191,6 +191,7 @@ class Databases:
         made = self.template(self.kind, filled)
         if self.kind == "postgresql":
             return Office(folder, self.copy_of(made.url))
+        assert not Path(f"{made.db}-wal").exists(), "a connection to it is open, and what it wrote would be missing"
         shutil.copy(made.db, folder / "billing.db")
         return Office(folder)
 
