@@ -1,6 +1,6 @@
 """Everything there is to say about rule files before they are used: faults, golden cases, cliffs, falls, dates.
 
-``everything`` gives one list for people and machines; ``docs/proof.md`` describes its JSON form. Nothing here refuses a
+``audit`` gives one list for people and machines; ``docs/proof.md`` describes its JSON form. Nothing here refuses a
 cliff: a law may have one. It is told, so that whoever wrote the pack can say that the law means it.
 """
 
@@ -19,7 +19,7 @@ from tariffs.errors import Problem, TariffError
 from tariffs.facts import Period
 from tariffs.figures import figure, flat
 from tariffs.layout import Case, read_cases
-from tariffs.load import VersionFile, read_file
+from tariffs.load import Rules, VersionFile, read_file, strays, versions
 from tariffs.messages import text as say
 from tariffs.model import Version
 
@@ -43,6 +43,12 @@ class Finding:
         """Described in ``docs/proof.md``."""
         about = {"tariff": self.tariff, "effective": self.effective.isoformat() if self.effective else None, "revision": self.revision}
         return {**about, **self.problem.as_json(locale)}
+
+
+def audit(rules: Rules = None, on: date | None = None) -> list[Finding]:
+    """Every finding of every version in the rule roots, in order of tariff and date."""
+    files = versions(rules)
+    return everything([golden.check(file, rules) for file in files], strays(rules), proven(files, files, on))
 
 
 def everything(checked: Iterable[golden.Checked], others: Iterable[Problem], proofs: Iterable[Finding]) -> list[Finding]:

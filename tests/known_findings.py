@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +30,12 @@ CODES = {
 }
 
 
-@cache
-def findings() -> list[dict[str, Any]]:
-    """What ``tariffs check rules --json`` says today."""
+def found() -> list[dict[str, Any]]:
+    """What ``tariffs check rules --json`` says today, without sentences and places."""
     command = [sys.executable, "-m", "tariffs", "check", "rules", "--json", "--locale", "en"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, encoding="utf-8")
     assert done.stdout, done.stderr
-    return list(json.loads(done.stdout)["findings"])
-
-
-def found() -> list[dict[str, Any]]:
-    """The same without sentences and places."""
-    kept = [finding for finding in findings() if finding["code"] in CODES]
+    kept = [finding for finding in json.loads(done.stdout)["findings"] if finding["code"] in CODES]
     return [{key: value for key, value in finding.items() if key not in ("message", "file", "line", "column")} for finding in kept]
 
 

@@ -17,7 +17,7 @@ from tariffs.errors import PackError, Problem
 
 GOOD = (Path(__file__).parent / "bad_packs" / "2026-01-01.yaml").read_text(encoding="utf-8")
 FEE = "round(weight * price, 0.01)"
-SECONDS = 20
+SECONDS = 5
 HUGE = f"({' * '.join(['flow'] * 25)})"
 SIXTY = f"{{choices: {{{', '.join(f'm{number}: x' for number in range(60))}}}}}"
 MANY = f"inputs:\n  a: {SIXTY}\n  b: {SIXTY}\n  c: {SIXTY}\n  many: {{unit: t, step: 1, min: 0, max: 9, by: ‹[a, b, c]}}\n"
@@ -248,7 +248,7 @@ BYTES = [
 
 @contextmanager
 def soon() -> Iterator[None]:
-    """What takes more than twenty seconds of the processor is a hang."""
+    """What takes more than five seconds of the processor is a hang."""
 
     def late(*_: object) -> None:
         raise TimeoutError

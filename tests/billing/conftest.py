@@ -175,19 +175,24 @@ def postgresql() -> Iterator[postgres.Server]:
         yield found
 
 
+#: What is done with an office before it is copied, and what gives the office of a kind of database with that done.
+Filled = Callable[[Office], object]
+Template = Callable[[str, Filled], Office]
+
+
 @dataclass(frozen=True)
 class Databases:
     """Makes databases of a kind: with nothing in them, or as ``filled`` left one that is made once for all tests of a process."""
 
     kind: str
     copy_of: Callable[[str], str]
-    template: Callable[[str, Callable[[Office], object]], Office]
+    template: Template
 
     def __call__(self) -> str:
         """The URL of an empty one on PostgreSQL; nothing on SQLite, where an office has a folder of its own."""
         return self.copy_of("") if self.kind == "postgresql" else ""
 
-    def office(self, folder: Path, filled: Callable[[Office], object]) -> Office:
+    def office(self, folder: Path, filled: Filled) -> Office:
         made = self.template(self.kind, filled)
         if self.kind == "postgresql":
             return Office(folder, self.copy_of(made.url))
@@ -197,11 +202,11 @@ class Databases:
 
 
 @pytest.fixture(scope="session")
-def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Office], object]], Office]:
+def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Template:
     """An office of a kind of database as ``filled`` leaves it, to be copied; made when it is first asked for, and gone with the server or the folder."""
 
     @cache
-    def made(kind: str, filled: Callable[[Office], object]) -> Office:
+    def made(kind: str, filled: Filled) -> Office:
         server = request.getfixturevalue("postgresql") if kind == "postgresql" else None
         office = Office(tmp_path_factory.mktemp("template"), postgres.copy_of(server, server.url(postgres.TEMPLATE)) if server else "")
         office.does("init")
@@ -212,7 +217,7 @@ def template(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture
-def database(request: pytest.FixtureRequest, template: Callable[[str, Callable[[Office], object]], Office]) -> Iterator[Databases]:
+def database(request: pytest.FixtureRequest, template: Template) -> Iterator[Databases]:
     with ExitStack() as opened:
 
         def copy_of(url: str) -> str:
@@ -223,7 +228,7 @@ def database(request: pytest.FixtureRequest, template: Callable[[str, Callable[[
 
 @pytest.fixture
 def make_office(tmp_path: Path, database: Databases) -> Callable[..., Office]:
-    def make(name: str, filled: Callable[[Office], object] = nothing) -> Office:
+    def make(name: str, filled: Filled = nothing) -> Office:
         folder = tmp_path / name
         folder.mkdir()
         return database.office(folder, filled)

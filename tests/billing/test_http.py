@@ -199,7 +199,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_the_api_keeps_its_own_description_under_fuzzing(described: dict[str, Any], name: str) -> None:
     assert sorted(described) == OPERATIONS and len(OPERATIONS) > 7
 
-    @settings(max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=described[name].as_strategy())
     def fuzz(case: Any) -> None:
         # A body can keep the description and still name a tariff or a fact there is none of: 422 says so.
