@@ -46,7 +46,7 @@ from tariffs.scaled import (
     select,
 )
 
-PART = 2**17  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
+PART = 2**18  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many, which NumPy looks at thirty times
 RUN = 2**14  # the same where the stage is compiled: its rows pass once, and what is left is little to call NumPy for
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
@@ -529,8 +529,8 @@ def _nowhere(applied: Mapping[str, Answer], bad: Mask | None, rows: int) -> Mask
     if any(answer is True for answer in applied.values()):
         return None
     masks = [answer for answer in (*applied.values(), bad) if answer is not None and not isinstance(answer, bool)]
-    missing = ~reduce(operator.or_, masks) if masks else np.ones(rows, np.bool_)
-    return missing if missing.any() else None
+    somewhere = reduce(operator.or_, masks) if masks else np.zeros(rows, np.bool_)
+    return None if somewhere.all() else ~somewhere
 
 
 # --- refusing -----------------------------------------------------------------------------------------------------
