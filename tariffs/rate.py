@@ -48,7 +48,7 @@ from tariffs.scaled import (
 
 PART = 2**18  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many, which NumPy looks at thirty times
-RUN = 2**14  # the same where the stage is compiled: its rows pass once, and what is left is little to call NumPy for
+RUN = 2**15  # the same where the stage is compiled: its rows pass once, and NumPy has little left to do, whose calls cost more than what it does
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
 Engine = Literal["auto", "numpy", "fused"]
 COMPILES = 2**21  # rows of one version from which compiling it was seen to pay
@@ -127,8 +127,9 @@ def rate(
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
     slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs, deque[Room](), [0] * len(version.inputs))
-    parts = _chunks(opened.rows, PART if rows is None else _staged(rows, opened.rows)) if fast is None else list(binding.stretches(fast))
-    for done in _in_order(partial(_rate_part, fast, slow), parts, _threads(threads, opened.rows, len(parts), rows)):
+    many = _threads(threads, opened.rows, rows)
+    parts = _chunks(opened.rows, PART if rows is None else _staged(rows, opened.rows, many)) if fast is None else list(binding.stretches(fast))
+    for done in _in_order(partial(_rate_part, fast, slow), parts, min(many, max(1, len(parts)))):
         lacking |= done.lacking
         if done.chunk is not None and done.bad is not None and not lacking:
             refused_rows = np.flatnonzero(done.bad)
@@ -252,18 +253,16 @@ def _open_stage(program: Program, frame: Frame, given: Any, period: Period | Non
     return replace(rows, code=code)
 
 
-def _staged(rows: stage_rows.Rows, owners: int) -> int:
-    """How many rows of the frame are taken at once: many parts for few threads, so that none waits long for another."""
-    return STAGED if rows.code is None else min(RUN, max(STAGED, owners // 64 * 8))
+def _staged(rows: stage_rows.Rows, owners: int, threads: int) -> int:
+    """How many rows of the frame are taken at once: where the stage is compiled, one part a thread as long as that is not too large."""
+    return STAGED if rows.code is None else min(RUN, max(STAGED, -(-owners // (8 * threads)) * 8))
 
 
-def _threads(wanted: int | None, rows: int, parts: int, staged: stage_rows.Rows | None) -> int:
+def _threads(wanted: int | None, rows: int, staged: stage_rows.Rows | None) -> int:
     """As many as asked for; else one a processor where there are rows enough."""
-    if wanted is None and staged is not None:
-        return min(processors(), parts) if staged.frame.rows >= PAYS // 4 else 1
-    if wanted is None:
-        return min(processors(), parts) if rows >= PAYS else 1
-    return max(1, min(wanted, parts))
+    if wanted is not None:
+        return wanted
+    return processors() if (rows >= PAYS if staged is None else staged.frame.rows >= PAYS // 8) else 1
 
 
 def processors() -> int:
