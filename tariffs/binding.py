@@ -107,7 +107,8 @@ def run(bound: Bound, start: int, stop: int) -> list[int]:
     for index, output in enumerate(bound.outputs):
         if output.bits:
             amounts = bound.amounts[output.name]
-            words[first + index * len(OUTPUT) :][: len(OUTPUT)] = amounts.words.ctypes.data + start * output.bits // 8, amounts.valid.ctypes.data + start // 8
+            bits = 0 if amounts.valid is None else amounts.valid.ctypes.data + start // 8
+            words[first + index * len(OUTPUT) :][: len(OUTPUT)] = amounts.words.ctypes.data + start * output.bits // 8, bits
     flags = np.zeros(-(-(stop - start) // CHUNK), np.uint8)
     bound.machine.call(words.ctypes.data, stop - start, flags.ctypes.data)
     return [start + int(chunk) * CHUNK for chunk in np.flatnonzero(flags)]

@@ -122,7 +122,7 @@ def is_null(column: Source) -> bool:
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """A column being written: machine words (one a row, of 32 bits for decimal32 and of 64 for decimal64, two for decimal128, four for decimal256), and
-    bits for rows that have an amount.
+    bits for rows that have an amount; None where every row has one, or nobody will see the column.
 
     The words lie in Arrow's own memory, which is used again and again: fresh pages cost more than the arithmetic.
     ``signed``: a value may be negative, so the upper words are not simply 0.
@@ -133,17 +133,17 @@ class Amounts:
     signed: bool
     memory: Any
     words: Ints
-    valid: Ints
+    valid: Ints | None
 
 
-def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool, narrow: bool = False) -> Amounts:
+def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool, narrow: bool = False, nullable: bool = True) -> Amounts:
     """Room for ``rows`` amounts of at most ``reach`` at ``places``, as wide as ``width`` says. FactsError beyond 76 digits."""
     if reach >= 10**76:
         raise fail(FactsError, "amount-too-wide", name=name, digits=len(str(reach)))
     bits = width(reach, places, narrow)
     memory: Any = pa.allocate_buffer(rows * bits // 8)
     words = np.frombuffer(memory, np.int32 if bits == 32 else np.int64).reshape(rows, max(1, bits // 64))
-    return Amounts(name, places, signed, memory, words, np.full((rows + 63) // 64 * 8, 255, np.uint8))
+    return Amounts(name, places, signed, memory, words, np.full((rows + 63) // 64 * 8, 255, np.uint8) if nullable else None)
 
 
 def width(reach: int, places: int, narrow: bool = False) -> int:
@@ -156,7 +156,7 @@ def write(amounts: Amounts, start: int, stop: int, values: Number, valid: Mask |
     """``values * factor`` in rows ``start`` (a multiple of 8) to ``stop`` at once; rows that are not ``valid`` keep a number nobody can see."""
     assert start % 8 == 0
     words = amounts.words[start:stop]
-    if valid is not None:
+    if valid is not None and amounts.valid is not None:
         amounts.valid[start // 8 : (stop + 7) // 8] = np.packbits(valid, bitorder="little")
     if factor != 1 and (isinstance(values, int) or values.dtype == object):
         values, factor = values * factor, 1
@@ -192,8 +192,8 @@ def finish(amounts: Amounts) -> Array:
     rows = len(amounts.words)
     make, digits = KINDS[bits_of(amounts)]
     kind = make(digits, amounts.places)
-    found = pa.Array.from_buffers(kind, rows, [_buffer(amounts.valid), amounts.memory])
-    return found if found.null_count else pa.Array.from_buffers(kind, rows, [None, amounts.memory])
+    found = None if amounts.valid is None else pa.Array.from_buffers(kind, rows, [_buffer(amounts.valid), amounts.memory])
+    return found if found is not None and found.null_count else pa.Array.from_buffers(kind, rows, [None, amounts.memory])
 
 
 def _buffer(memory: Any) -> pa.Buffer:

@@ -122,7 +122,7 @@ def rate(
     if problems:
         raise FactsError(problems)
     rows = _open_stage(program, opened, stage, period, by_row, engine, threads)
-    outputs = _outputs(program, opened.rows, workings, narrow)
+    outputs = _outputs(program, opened.rows, workings, narrow, errors)
     fast = None if engine == "numpy" else _fast(program, opened, None if by_row else period, by_row, outputs, engine)
     refusals: list[tuple[int, list[Problem]]] = []
     count, lacking = 0, set[str]()
@@ -205,13 +205,18 @@ def _rate_part(fast: binding.Bound | None, slow: Callable[[int, int], _Done], pa
 # --- columns out --------------------------------------------------------------------------------------------------
 
 
-def _outputs(program: Program, rows: int, workings: bool, narrow: bool) -> list[Amounts]:
-    """The columns of the result; the last is the total."""
-    shown = [c for c in program.charges if workings or c.charge.kind != "working"]
-    most = sizes(program)
-    found = [columns.new_amounts(c.charge.full_name, rows, c.shown, most[c.charge.full_name], c.charge.formula.type.low < 0, narrow) for c in shown]
+def _outputs(program: Program, rows: int, workings: bool, narrow: bool, errors: Literal["raise", "return"]) -> list[Amounts]:
+    """The columns of the result; the last is the total. A charge that always applies lacks an amount only in rows that are refused, and then with
+    ``raise`` there is no result.
+    """
+    most, returned = sizes(program), errors == "return"
+    found = [
+        columns.new_amounts(c.full_name, rows, shown, most[c.full_name], c.formula.type.low < 0, narrow, returned or c.when is not None)
+        for c, shown in ((planned.charge, planned.shown) for planned in program.charges)
+        if workings or c.kind != "working"
+    ]
     signed = any(c.charge.formula.type.low < 0 for c in program.charges)
-    return [*found, columns.new_amounts("total", rows, program.total_shown, most["total"], signed, narrow)]
+    return [*found, columns.new_amounts("total", rows, program.total_shown, most["total"], signed, narrow, returned)]
 
 
 # --- reading ------------------------------------------------------------------------------------------------------

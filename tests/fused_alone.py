@@ -25,7 +25,7 @@ def bind(version: tariffs.TariffVersion, frame: Any, period: Period | None, *, n
     program = program_of(version.model)
     opened = columns.open_frame(frame, [*version.model.choices, *(item.full_name for item in version.model.inputs), *periods_in.COLUMNS])
     by_row = period is None and periods_in.has_columns(opened)
-    return rate._bind(program, opened, None if by_row else period, by_row, rate._outputs(program, opened.rows, True, narrow))
+    return rate._bind(program, opened, None if by_row else period, by_row, rate._outputs(program, opened.rows, True, narrow, "raise"))
 
 
 def amounts(bound: binding.Bound) -> list[Outcome]:

@@ -377,7 +377,7 @@ def test_threads_that_come_at_once_compile_once_and_auto_does_not_wait(monkeypat
     frame = quotas(rate.LARGE, np.zeros(rate.LARGE, bool), ["other", "quota_unit"], (np.arange(rate.LARGE) % 2).astype(np.int8))
     program = program_of(rule.model)
     opened = columns.open_frame(frame, frame.column_names)
-    outputs = rate._outputs(program, opened.rows, False, True)
+    outputs = rate._outputs(program, opened.rows, False, True, "raise")
     with ThreadPoolExecutor(4) as pool:
         bound = list(pool.map(lambda _: rate._bind(program, opened, None, False, outputs), range(4)))
     machines = [one.machine for one in bound if one is not None]
