@@ -335,6 +335,9 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
 
 def text_codes(array: Array, members: list[str]) -> Ints:
     """-1 for a text that is no member."""
+    if len(array) <= FEW:
+        order = {member: code for code, member in enumerate(members)}
+        return np.array([order.get(text, -1) for text in array.to_pylist()], np.int32)
     return np.asarray(pc.fill_null(pc.index_in(array, value_set=pa.array(members, array.type)), -1))
 
 
@@ -351,11 +354,7 @@ def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     words: Array = array.dictionary
     if not is_text(words.type):
         words = pa.array([word if isinstance(word, str) else None for word in words.to_pylist()], pa.string())
-    order = {member: code for code, member in enumerate(members)}
-    if len(words) <= FEW:
-        lookup = np.array([*(order.get(word, -1) for word in words.to_pylist()), -1], np.int32)[: max(1, len(words))]
-    else:
-        lookup = text_codes(words, members)
+    lookup = np.append(text_codes(words, members), -1)[: max(1, len(words))]
     indices: Array = array.indices
     if indices.type.bit_width == 8 and len(members) < 2**7:  # a byte for a byte: five times as fast as a look-up by place
         table = np.full(2**8, -1, np.int8)

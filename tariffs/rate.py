@@ -178,7 +178,7 @@ def _bind(program: Program, frame: Frame, period: Period | None, by_row: bool, o
     """The frame bound to code compiled for it; None where its numbers pass 64 bits, or another thread compiles it just now and one will not ``wait``."""
     bits = {amounts.name: columns.bits_of(amounts) for amounts in outputs}
     wanted = [*((c.charge.full_name, c.shown) for c in program.charges), ("total", program.total_shown)]
-    written = tuple(compiled.Output(name, scale, bits.get(name, 0)) for name, scale in wanted)
+    written = tuple(compiled.Output(name, shown, bits.get(name, 0), _kept_at(program, name)) for name, shown in wanted)
     shapes = binding.shapes(program.version, frame, period, by_row)
     machine = compiled.machine(program.version, shapes, written, wait=wait)
     return None if machine is None else binding.Bound(program.version, frame, period, machine, shapes, written, {amounts.name: amounts for amounts in outputs})
