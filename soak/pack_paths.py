@@ -13,7 +13,6 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,6 @@ from soak import decimal_words
 from soak.decimal_loop import Answer, Loop, rate_all
 from soak.pack_rows import Study
 from soak.pack_tables import Tables, loop_rows
-from tariffs import binding
 from tariffs.frames import rate_file
 from tariffs.model import Version
 
@@ -87,23 +85,20 @@ def as_outcome(loop: Loop, answers: Sequence[Answer], seconds: float, kinds: Map
 def ways(version: Version) -> dict[str, Way]:
     """The paths there are: by NumPy and compiled, each with narrow columns too; with the stage's rows shuffled, or by files where there is none.
 
-    ``least``: narrow columns, and what comes in as narrow as its numbers allow; compiled, written as amounts of very many rows are.
+    ``least``: narrow columns, and what comes in as narrow as its numbers allow.
     """
     found = {"numpy": in_memory(engine="numpy"), "narrow": in_memory(engine="numpy", narrow=True), "least": in_memory(least=True, engine="numpy", narrow=True)}
     if version.stage is not None:
         return {**found, "shuffled": shuffled}
-    compiled: dict[str, dict[str, Any]] = {"fused": {}, "fused narrow": {"narrow": True}, "fused least": {"least": True, "narrow": True, "far": 0}}
+    compiled = {"fused": {}, "fused narrow": {"narrow": True}, "fused least": {"least": True, "narrow": True}}
     return {**found, **{name: in_memory(engine="fused", **options) for name, options in compiled.items()}, "file": by_file()}
 
 
-def in_memory(*, least: bool = False, far: int = binding.FAR, **options: Any) -> Way:
-    """``far``: from how many bytes on amounts are written past the caches."""
-
+def in_memory(*, least: bool = False, **options: Any) -> Way:
     def run(version: tariffs.TariffVersion, made: Tables, folder: Path) -> Outcome:  # noqa: ARG001 - files need one
         made = Tables(narrowest(made.frame), made.stage and narrowest(made.stage)) if least else made
         begin = time.perf_counter()
-        with patch.object(binding, "FAR", far):
-            result, problems = version.rate(made.frame, stage=made.stage, errors="return", workings=True, **options)
+        result, problems = version.rate(made.frame, stage=made.stage, errors="return", workings=True, **options)
         return _outcome(result, problems, time.perf_counter() - begin)
 
     return run

@@ -21,7 +21,6 @@ from tariffs.model import Choice, Input, Version
 from tariffs.scaled import NARROW, Ints, Mask
 
 STRETCH = 16 * CHUNK  # rows a call, at most
-FAR = 2**25  # bytes of amounts that no cache holds until somebody reads them
 PADDED = 16  # bytes behind a bitmap that may be read
 _ALL = np.full(STRETCH // 8 + PADDED, 255, np.uint8)
 
@@ -111,7 +110,7 @@ def run(bound: Bound, start: int, stop: int) -> list[int]:
             bits = 0 if amounts.valid is None else amounts.valid.ctypes.data + start // 8
             words[first + index * len(OUTPUT) :][: len(OUTPUT)] = amounts.words.ctypes.data + start * output.bits // 8, bits
     flags = np.zeros(-(-(stop - start) // CHUNK), np.uint8)
-    bound.machine.call(words.ctypes.data, stop - start, flags.ctypes.data, bound.frame.rows * sum(output.bits for output in bound.outputs) // 8 >= FAR)
+    bound.machine.call(words.ctypes.data, stop - start, flags.ctypes.data)
     return [start + int(chunk) * CHUNK for chunk in np.flatnonzero(flags)]
 
 

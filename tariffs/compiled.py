@@ -43,7 +43,6 @@ from tariffs.model import Input, Version
 CHUNK = 2**16  # rows that share one flag
 BLOCK = 2**12  # rows worked on at once: their codes and bits stay in the nearest cache
 CHAIN = 16  # members of a choice compared one by one; with more, a look-up a row is cheaper
-NEAR = 2**19  # bytes of a block's amounts that the second cache holds until they are written past all caches
 #: What an input brings, a word each: its address, that of its bits, their offset, and for a choice a table and its size.
 INPUT = ("", ".bits", ".offset", ".table", ".size")
 OUTPUT = ("", ".bits")
@@ -80,13 +79,12 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Compiled code: ``call`` takes the address of the words of all inputs and outputs, how many rows, the address of a flag a chunk,
-    and whether amounts are so many that they are better written past the caches: then their memory has to begin at a multiple of 64, and be one long.
+    """Compiled code: ``call`` takes the address of the words of all inputs and outputs, how many rows, and the address of a flag a chunk.
 
     ``engine`` owns the memory the code lies in. It takes inputs of at most ``digits`` digits at their own scale.
     """
 
-    call: Callable[[int, int, int, int], None]
+    call: Callable[[int, int, int], None]
     engine: Any
     digits: int
 
@@ -132,7 +130,7 @@ def _machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output,
         return None
     text, digits = written
     engine = translated(text)
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(engine.get_function_address("rate"))
+    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(engine.get_function_address("rate"))
     return Machine(call, engine, digits)
 
 
@@ -197,19 +195,14 @@ def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output],
     parts = [rescale(row, row.amounts[line], scales["total"] - scales[line]) for line in lines]
     found = row.amounts | {"total": reduce(lambda a, b: add(row, a, b), parts, const(0))}
     optional: list[str] = []
-    near = sum(output.bits // 8 for output in outputs) * BLOCK <= NEAR
     for index, output in enumerate(outputs):
         if output.bits:
             _words(text, f"o{index}", len(shapes) * len(INPUT) + index * len(OUTPUT), OUTPUT)
-            _store(text, row, f"o{index}", output.bits, rescale(row, found[output.name], output.places - output.kept), near)
+            _store(text, row, f"o{index}", output.bits, rescale(row, found[output.name], output.places - output.kept))
             if applied.get(output.name, True) is not True:
                 optional.append(f"o{index}")
                 _store_flag(text, row, f"o{index}", bit(applied[output.name]))
     _loop(text, "row", "%count", [*row.lines, *_spoilt("row", bit(row.bad))])
-    if near:
-        for index, output in enumerate(outputs):
-            if output.bits:
-                _away(text, f"o{index}", output.bits // 8)
     for name in optional:
         _bits_out(text, name)
     return _module(text, row.tables)
@@ -255,9 +248,8 @@ def _module(text: _Text, tables: Sequence[str]) -> str:
     """One function: blocks of rows, and a flag for the chunk in which a bad row was met."""
     head = f"""
 declare i64 @llvm.umin.i64(i64, i64)
-define void @rate(ptr noalias %slots, i64 %rows, ptr noalias %flags, i64 %far) {{
+define void @rate(ptr noalias %slots, i64 %rows, ptr noalias %flags) {{
 entry:
-%past = icmp ne i64 %far, 0
 %bad = alloca i1
 {chr(10).join(text.before)}
 br label %block
@@ -281,14 +273,12 @@ store i8 %flag.after, ptr %flag
 %over = icmp uge i64 %begin.next, %rows
 br i1 %over, label %done, label %block
 done:
-fence seq_cst
 ret void
 }}
 !0 = distinct !{{}}
 !1 = distinct !{{!1, !2, !3}}
 !2 = !{{!"llvm.loop.parallel_accesses", !0}}
 !3 = !{{!"llvm.loop.interleave.count", i32 2}}
-!4 = !{{i32 1}}
 """
     return "\n".join([*tables, head, *text.block, *text.loops, tail])
 
@@ -417,33 +407,9 @@ def _flag(row: Row, flags: str) -> str:
 # --- columns out --------------------------------------------------------------------------------------------------
 
 
-def _away(text: _Text, name: str, size: int) -> None:
-    """What a block came to, written to its place past all caches, if that is asked for: what goes into a cache is first read from memory."""
-    at = f"%{name}.away.at"
-    text.block += [f"%{name}.bytes = mul i64 %count, {size}", f"%{name}.bytes.up = add i64 %{name}.bytes, 63", f"%{name}.lines = lshr i64 %{name}.bytes.up, 6"]
-    text.loops += [
-        f"br i1 %past, label %{name}.away, label %{name}.away.done",
-        f"{name}.away:",
-        f"{at} = phi i64 [ 0, %{text.last} ], [ {at}.next, %{name}.away ]",
-        f"%{name}.from = getelementptr <16 x i32>, ptr %{name}.near, i64 {at}",
-        f"%{name}.line = load <16 x i32>, ptr %{name}.from, align 64",
-        f"%{name}.to = getelementptr <16 x i32>, ptr %{name}.here, i64 {at}",
-        f"store <16 x i32> %{name}.line, ptr %{name}.to, align 64, !nontemporal !4",
-        f"{at}.next = add nuw nsw i64 {at}, 1",
-        f"{at}.end = icmp eq i64 {at}.next, %{name}.lines",
-        f"br i1 {at}.end, label %{name}.away.done, label %{name}.away",
-        f"{name}.away.done:",
-    ]
-    text.last = f"{name}.away.done"
-
-
-def _store(text: _Text, row: Row, name: str, bits: int, value: Num, near: bool) -> None:
+def _store(text: _Text, row: Row, name: str, bits: int, value: Num) -> None:
     """The amount in ``bits``: its lowest word, and copies of its sign. A constant may be wider."""
     here, words = _here(text, name, bits // 8), bits // 64
-    if near:
-        text.before.append(f"%{name}.near = alloca [{BLOCK * bits // 8} x i8], align 64")
-        text.block.append(f"%{name}.first = select i1 %past, ptr %{name}.near, ptr {here}")
-        here = f"%{name}.first"
     if bits == 32:
         to = put(row, f"getelementptr i32, ptr {here}, i64 %at")
         row.lines.append(f"store i32 {half(row, value)}, ptr {to}, !llvm.access.group !0")
