@@ -19,6 +19,7 @@ WHAT = {
     "compare": "a new tariff beside the old one",
     "scale": "a task a file on an engine; cost as rows grow",
     "packs": "every pack in rules/: exact, and how fast",
+    "small": "a row at a time, and a thousand of a version never seen",
     "run": "a month billed into a database, beside a server-side COPY of the same rows",
     "serve": "requests answered by the service",
     "table": "writes the README's table and its plot from results.json",

@@ -52,7 +52,7 @@ def run(rows: int = 500_000, repeat: int = 3, seed: int = 0, tariff: str = "", r
     found = sorted((measure(tariffs.read(file), rows, repeat, seed) for file in files), key=lambda one: one.speed["numpy"])
     for one in found[:SLOWEST]:
         version = next(version for file in files if (version := tariffs.read(file)).model.name == one.name)
-        one.profile.extend(_profile(version, *_clean(version, rows, seed)))
+        one.profile.extend(_profile(version, *clean(version, rows, seed)))
     _show(found)
     wrong = sum(one.wrong for one in found)
     entry = {"rows": rows, "packs": [_entry(one) for one in found]}
@@ -68,7 +68,7 @@ def _entry(one: Pack) -> dict[str, object]:
 
 def measure(version: tariffs.TariffVersion, rows: int, repeat: int, seed: int) -> Pack:
     """One pack; ``wrong`` counts rows of the samples that differ from the decimal loop, by any path or by ``explain``."""
-    made, given = _clean(version, rows, seed)
+    made, given = clean(version, rows, seed)
     few = Tables(given.frame.slice(0, LOOPED), None)
     answers, seconds = by_loop(made.loop, made, few)
     speed, without, wrong = {"loop": len(answers) / seconds}, dict[str, str](), 0
@@ -96,7 +96,7 @@ def _ways(made: Study) -> dict[str, Way]:
     return {"numpy": in_memory(engine="numpy", period=period), "fused": in_memory(engine="fused", period=period), "file": by_file(period)}
 
 
-def _clean(version: tariffs.TariffVersion, rows: int, seed: int) -> tuple[Study, Tables]:
+def clean(version: tariffs.TariffVersion, rows: int, seed: int) -> tuple[Study, Tables]:
     """As many rows as asked for, none of which is refused, all of one period."""
     found, random = study(version.model, seed, seconds=2), np.random.default_rng(seed)
     made = replace(found, periods=found.periods[:1])

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import tariffs
+
 pytest.importorskip("pyarrow")
-from benchmarks import measure, rate, results, table, workloads
+from benchmarks import measure, rate, results, small, table, workloads
 from benchmarks import run as bill_run
 from benchmarks.results import Figure, Ratio
 from soak import kills
@@ -130,6 +132,13 @@ def test_ratios_are_shown_beside_what_is_promised_of_them_if_anything_is(capsys:
     results.show("title", [], [Ratio("a", 2, at_least=3), Ratio("b", 2, at_least=1, at_most=2), Ratio("c", 2)])
     shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()[2:]]
     assert shown == ["2.00 MISSED a: at least 3", "2.00 kept b: at least 1 and at most 2", "2.00 c"]
+
+
+def test_a_thousand_rows_of_a_version_never_seen_are_exact_and_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = next(file for file in tariffs.versions() if file.tariff == "cn/beijing/kitchen-waste")
+    assert small.unseen(file, 0) > 0
+    monkeypatch.setattr(small, "ROUNDS", 1)
+    assert small.explained(0) > 0
 
 
 def test_a_run_and_the_copy_beside_it_load_the_same_rows() -> None:

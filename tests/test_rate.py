@@ -498,3 +498,15 @@ charges: {fee: {formula: beds * rate * period_days}}
     for frame in (rows, pa.table(rows), pd.DataFrame(rows)):
         assert [int(amount) for amount in pd.Series(version.rate(frame)["total"])] == [28, 30]
     assert version.rate({"beds": [1]})["total"] == [D(31)]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "fused"])
+def test_only_a_column_that_may_lack_an_amount_has_marks(engine: Any) -> None:
+    frame = pa.table(
+        {"payer": ["other", "quota_unit", "other"], "weight": pa.array([D(1), D(2), D("1e6")]), "quota": pa.array([None, D(9), None], pa.decimal128(9, 3))}
+    )
+    result = version(QUOTA).rate(frame.slice(0, 2), engine=engine)
+    assert [result.column(name).chunk(0).buffers()[0] is None for name in ("quota_fee", "plain_fee", "total")] == [False, False, True]
+    assert result.column("total").to_pylist() == [D(300), D(600)]
+    result, _ = version(QUOTA).rate(frame, engine=engine, errors="return")
+    assert result.column("total").to_pylist() == [D(300), D(600), None]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 import tariffs
-from tariffs import stage_code
+from tariffs import rate, stage_code
 from tests.random_plants import PERIODS, random_rows, random_version
 
 KINDS: list[Any] = [pa.decimal128(30, 1), pa.decimal128(9, 2), pa.decimal64(12, 1), pa.decimal128(20, 3)]
@@ -120,3 +120,28 @@ def test_it_is_compiled_once_for_columns_of_one_kind() -> None:
     for _ in range(3):
         version.rate({"account": ["a"]}, stage=days([D(1)] * 28, pa.decimal64(9, 1)), period=FEBRUARY, engine="fused")
     assert stage_code.code.cache_info().misses == before + 1
+
+
+@pytest.mark.parametrize("engine", ["numpy", "fused"])
+def test_accounts_in_parts_of_any_size_are_rated_alike(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    version, accounts = rule("sum", "missing: {fill: previous, at_most: 2}"), 101
+    flows = [D(50 + (number % 977 == 0)) if number % 19 else None for number in range(1, 28 * accounts + 1)]
+    stage = pa.table(
+        {
+            "account": [f"n{number // 28}" for number in range(len(flows))],
+            "start": pa.array([date(2026, 2, 1 + number % 28) for number in range(len(flows))]),
+            "flow": pa.array(flows, pa.decimal64(9, 1)),
+        }
+    )
+    frame = {"account": [f"n{number}" for number in range(accounts)]}
+
+    def found(threads: int) -> Any:
+        return version.rate(frame, stage=stage, period=FEBRUARY, errors="return", engine=engine, threads=threads)
+
+    whole = found(1)
+    assert 0 < len(set(whole[1]["row"])) < accounts
+    monkeypatch.setattr(rate, "STAGED", 8)
+    for longest in (2**15, 24):
+        monkeypatch.setattr(rate, "RUN", longest)
+        for threads in (1, 2, 3, 200):
+            assert found(threads) == whole
