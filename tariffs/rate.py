@@ -48,7 +48,7 @@ from tariffs.scaled import (
 
 PART = 2**18  # rows NumPy takes at once: with fewer, the calls cost more than what the nearest cache saves, and threads wait for one another
 STAGED = 2**12  # rows of a frame whose stage may have thirty times as many, which NumPy looks at thirty times
-RUN = 2**15  # the same where the stage is compiled: its rows pass once, and NumPy has little left to do, whose calls cost more than what it does
+RUN = 2**20  # rows of a compiled stage taken at once: they pass once, and NumPy has little left to do, whose calls cost more than what it does
 PAYS = 2**22  # rows from which more threads than one were seen to pay; with fewer, starting them and taking turns costs as much
 Engine = Literal["auto", "numpy", "fused"]
 COMPILES = 2**21  # rows of one version from which compiling it was seen to pay
@@ -259,8 +259,11 @@ def _open_stage(program: Program, frame: Frame, given: Any, period: Period | Non
 
 
 def _staged(rows: stage_rows.Rows, owners: int, threads: int) -> int:
-    """How many rows of the frame are taken at once: where the stage is compiled, one part a thread as long as that is not too large."""
-    return STAGED if rows.code is None else min(RUN, max(STAGED, -(-owners // (8 * threads)) * 8))
+    """How many rows of the frame are taken at once: where the stage is compiled, one part a thread as long as that has not too many rows of its own."""
+    if rows.code is None:
+        return STAGED
+    most = min(-(-owners // threads), RUN * owners // max(1, rows.frame.rows))
+    return max(1, -(-most // 8)) * 8
 
 
 def _threads(wanted: int | None, rows: int, staged: stage_rows.Rows | None) -> int:
