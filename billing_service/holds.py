@@ -54,7 +54,7 @@ def spoken(conn: Connection, utility: str, fixed: Fixed, among: Among, drafts: S
                 wrong.append(("estimated", problem("hold-estimated")))
             if draft.account in ended:
                 wrong.append(("relief-expired", problem("hold-relief-expired", **ended[draft.account])))
-        if "over" in rules and abs(draft.total) > Decimal(rules["over"]):
+        if "over" in rules and draft.total.copy_abs() > Decimal(rules["over"]):
             wrong.append(("over", problem("hold-over", total=show(draft.total), limit=rules["over"])))
         found += [_row(draft, rule, one) for rule, one in wrong]
     return found

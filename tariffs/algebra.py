@@ -28,7 +28,7 @@ class Broken(Exception):
 
 
 def const(value: Decimal, unit: Unit, text: str, name: str = "", key: m.Key = ()) -> m.Const:
-    return m.Const(m.Type(unit, abs(value), value, value), text, value, name, key)
+    return m.Const(m.Type(unit, value.copy_abs(), value, value), text, value, name, key)
 
 
 def is_bare_zero(expr: m.Expr) -> bool:
@@ -108,8 +108,8 @@ def negate(arg: m.Expr, text: str) -> m.Expr:
     _no_points(arg)
     t = arg.type
     if isinstance(arg, m.Const) and not arg.name:
-        return const(-arg.value, t.unit, text)
-    return m.Negate(m.Type(t.unit, t.grid, -t.high, -t.low), text, arg)
+        return const(EXACT.minus(arg.value), t.unit, text)
+    return m.Negate(m.Type(t.unit, t.grid, EXACT.minus(t.high), EXACT.minus(t.low)), text, arg)
 
 
 def add(left: m.Expr, right: m.Expr, text: str) -> m.Expr:
@@ -332,7 +332,7 @@ def _step_above(bound: Decimal, grid: Decimal, up: bool, strict: bool) -> Decima
     if grid == 0:
         return bound
     near = round_to(bound, grid, Mode.CEILING if up else Mode.FLOOR)
-    return EXACT.add(near, grid if up else -grid) if strict and near == bound else near
+    return EXACT.add(near, grid if up else EXACT.minus(grid)) if strict and near == bound else near
 
 
 def narrow(kind: m.Type, op: str, bound: m.Type) -> m.Type:

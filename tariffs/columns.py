@@ -122,7 +122,7 @@ def is_null(column: Source) -> bool:
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """A column being written: machine words (one a row, of 32 bits for decimal32 and of 64 for decimal64, two for decimal128, four for decimal256), and
-    bits for rows that have an amount; None where every row has one, or nobody will see the column.
+    bits for rows that have an amount; None where every row has one, for else there is no result.
 
     The words lie in Arrow's own memory, which is used again and again: fresh pages cost more than the arithmetic.
     ``signed``: a value may be negative, so the upper words are not simply 0.

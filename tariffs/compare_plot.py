@@ -17,7 +17,7 @@ from tariffs.errors import TariffError, fail
 from tariffs.fonts import Letters
 from tariffs.messages import text as say
 from tariffs.model import Version
-from tariffs.money import show
+from tariffs.money import EXACT, show
 from tariffs.plot import COLOURS
 
 #: Classes drawn, the largest first by what they bring in; the tables have them all.
@@ -64,8 +64,8 @@ def _draw_changes(axes: Any, found: Comparison, locale: str) -> None:
     """A bar for each span of changes; the outermost, where they gather all that lies beyond, are hatched."""
     inner = [bar for bar in found.bars if bar.start is not None and bar.end is not None]
     for bar in found.bars:
-        width = (inner[0].end or 0) - (inner[0].start or 0)
-        start = bar.start if bar.start is not None else (bar.end or 0) - width
+        width = EXACT.subtract(inner[0].end or 0, inner[0].start or 0)
+        start = bar.start if bar.start is not None else EXACT.subtract(bar.end or 0, width)
         colour = LESS if start < 0 else MORE
         axes.bar(start, bar.rows, width=width, align="edge", color=colour, edgecolor="white", hatch=None if bar in inner else "////")
     axes.axvline(0, color="#444444", linewidth=1)
@@ -85,9 +85,9 @@ def _draw_classes(axes: Any, found: Comparison, hand: Letters) -> None:
     names = [_called(found, group, hand) for group in shown] or [say("compare.row.total", locale)]
     old = [group.old for group in shown] or [found.old_total]
     new = [group.new for group in shown] or [found.new_total]
-    half = Decimal("0.38")
-    axes.barh([place - half / 2 for place in range(len(names))], old, height=half, color=OLD, label=say("compare.column.old", locale))
-    axes.barh([place + half / 2 for place in range(len(names))], new, height=half, color=NEW, label=say("compare.column.new", locale))
+    half, quarter = Decimal("0.38"), Decimal("0.19")
+    axes.barh([EXACT.subtract(place, quarter) for place in range(len(names))], old, height=half, color=OLD, label=say("compare.column.old", locale))
+    axes.barh([EXACT.add(place, quarter) for place in range(len(names))], new, height=half, color=NEW, label=say("compare.column.new", locale))
     axes.set_yticks(range(len(names)), ["\n".join(wrap(name, WIDE)[:LINES]) for name in names], fontsize=9)
     axes.invert_yaxis()
     axes.set_xlabel(say(f"compare.plot.sum.{found.new.direction}", locale, currency=found.new.currency))

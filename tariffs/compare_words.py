@@ -39,7 +39,7 @@ def _because(rating: Rating, locale: str) -> str:
     lines = [line for line in rating.lines if line.charge.kind == "line"]
     if not lines:
         return say("compare.no-line", locale)
-    most = max(lines, key=lambda line: abs(line.amount))
+    most = max(lines, key=lambda line: line.amount.copy_abs())
     who, joint = reader(rating.version, locale), say("compare.and", locale)
     words = _within(list(sentences(who, most.step)), locale)
     rest = [f"{called(who, line.charge.full_name)} {quantity(who, line.amount, who.money)}" for line in lines if line.amount and line is not most]
@@ -69,12 +69,12 @@ def _money(found: Comparison, amount: Decimal) -> str:
 def _signed(found: Comparison, amount: Decimal) -> str:
     """With its sign, as a change is written."""
     sign = "+" if amount > 0 else _MINUS if amount < 0 else ""
-    return sign + _money(found, abs(amount))
+    return sign + _money(found, amount.copy_abs())
 
 
 def _percent(part: Decimal | int, whole: Decimal | int) -> str:
     value = percent(part, whole)
-    return "-" if value is None else f"{_MINUS if value < 0 else ''}{show(abs(value), 2)} %"
+    return "-" if value is None else f"{_MINUS if value < 0 else ''}{show(value.copy_abs(), 2)} %"
 
 
 def _table(rows: Sequence[tuple[str, ...]], left: int = 1) -> list[str]:

@@ -161,4 +161,4 @@ def currency_step(code: str) -> Decimal | None:
     if not re.fullmatch("[A-Z]{3}", code) or code not in Locale("en").currencies:
         return None
     digits = 0 if code in _NO_MINOR else 3 if code in _THREE else 4 if code in _FOUR else 2
-    return Decimal(1).scaleb(-digits)
+    return EXACT.scaleb(Decimal(1), -digits)

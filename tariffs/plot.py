@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from importlib.util import find_spec
 from itertools import pairwise
@@ -32,6 +32,7 @@ from tariffs.units import named
 
 #: Points drawn across the range, beside those at breakpoints.
 POINTS = 300
+DRAWN = Context(prec=28)  # good enough to draw
 #: Colours told apart by people who do not see all colours (Okabe and Ito), and by their dashes in grey print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 DASHES = ("-", "--", "-.", ":")
@@ -74,7 +75,7 @@ def plot(
     strange = {name for name in facts if not any(name in names for names in known)}
     given = [{name: value for name, value in facts.items() if name in names | strange} for names in known]
     pairs = list(zip(versions, given, strict=True))
-    top = upto or max(_range(version, against, own) for version, own in pairs) or max(_input(v.model, against).type.high for v in versions) / 10
+    top = upto or max(_range(version, against, own) for version, own in pairs) or EXACT.divide(max(_input(v.model, against).type.high for v in versions), 10)
     courses = [course(version, against, own, top) for version, own in pairs]
     return draw(courses, against, facts, output, locale)
 
@@ -156,8 +157,7 @@ def _slopes(whole: pieces.Curve, world: World) -> tuple[tuple[_Point, _Point], .
 
 
 def _decimal(value: Fraction) -> Decimal:
-    """Good enough to draw: 28 digits."""
-    return Decimal(value.numerator) / Decimal(value.denominator)
+    return DRAWN.divide(value.numerator, value.denominator)
 
 
 def _places(world: World, edges: Sequence[Fraction], jumps: Sequence[int]) -> list[int]:
@@ -193,8 +193,8 @@ def _course(model: m.Version, item: m.Input, totals: Mapping[int, Decimal], jump
             stretches.append([])
     leaps = tuple((point[k], point[k + 1]) for k in jumps if k in point and k + 1 in point)
     if marginal is None:
-        steps = pairwise(point[k] for k in order)
-        marginal = tuple(((a, (d - b) / (c - a)), (c, (d - b) / (c - a))) for (a, b), (c, d) in steps)
+        steps = [(a, c, DRAWN.divide(EXACT.subtract(d, b), EXACT.subtract(c, a))) for (a, b), (c, d) in pairwise(point[k] for k in order)]
+        marginal = tuple(((a, slope), (c, slope)) for a, c, slope in steps)
     return Course(model, tuple(tuple(part) for part in stretches if part), leaps, marginal)
 
 

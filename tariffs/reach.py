@@ -15,6 +15,7 @@ from typing import assert_never
 from tariffs import model as m
 from tariffs import needs
 from tariffs.errors import Problem
+from tariffs.money import EXACT
 from tariffs.walk import Node, choices_in, parts
 
 #: Combinations of choices tried for one charge; beyond it nothing is said of the charge.
@@ -163,9 +164,9 @@ def _bounds(node: m.Expr, world: Mapping[str, str]) -> _Bounds:
                 low, high = _narrower((low, high), _bounds(then if way else other, world))
         case m.Convert(arg=arg, factor=factor):
             inner = _bounds(arg, world)
-            low, high = _narrower((low, high), (inner[0] * factor, inner[1] * factor))
+            low, high = _narrower((low, high), (EXACT.multiply(inner[0], factor), EXACT.multiply(inner[1], factor)))
         case m.Multiply(left=left, right=right):
-            ends = [a * b for a in _bounds(left, world) for b in _bounds(right, world)]
+            ends = [EXACT.multiply(a, b) for a in _bounds(left, world) for b in _bounds(right, world)]
             low, high = _narrower((low, high), (min(ends), max(ends)))
         case m.Least(args=args):
             each = [_bounds(arg, world) for arg in args]

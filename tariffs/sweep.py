@@ -20,6 +20,7 @@ from tariffs import pieces
 from tariffs.errors import FactsError
 from tariffs.explain import explain
 from tariffs.facts import Period
+from tariffs.money import EXACT
 from tariffs.needs import Needs
 from tariffs.pieces import NotLinear, Origin, Pieces, Steps, World
 from tariffs.walk import everything
@@ -147,17 +148,17 @@ def _sides(node: m.Expr | m.Test, world: World) -> Iterator[pieces.Curve]:
 
 def _totals(version: m.Version, world: World, places: Sequence[int], given: Mapping[str, object], period: Period | None) -> list[Decimal | None]:
     """The total at each place, None where the facts are refused."""
-    grid = Decimal(world.grid.numerator) / Decimal(world.grid.denominator)
+    grid = EXACT.divide(world.grid.numerator, world.grid.denominator)
     if find_spec("numpy"):
         from tariffs.rate import rate
 
-        frame = {name: [value] * len(places) for name, value in given.items()} | {world.name: [k * grid for k in places]}
+        frame = {name: [value] * len(places) for name, value in given.items()} | {world.name: [EXACT.multiply(k, grid) for k in places]}
         result, _ = rate(version, frame, period=period, errors="return")
         return list(result["total"])
     found: list[Decimal | None] = []
     for k in places:
         try:
-            found.append(explain(version, {**given, world.name: k * grid}, period).total)
+            found.append(explain(version, {**given, world.name: EXACT.multiply(k, grid)}, period).total)
         except FactsError:
             found.append(None)
     return found
@@ -181,7 +182,7 @@ def _falls(places: Sequence[int], totals: Sequence[Decimal | None], noise: Fract
     bottom: tuple[int, Decimal] | None = None
     for k, amount in [*zip(places, totals, strict=True), (0, None)]:
         if top is not None and bottom is not None and (amount is None or amount >= top[1]):
-            if top[1] - bottom[1] > noise:
+            if EXACT.subtract(top[1], bottom[1]) > noise:
                 yield Fall(top[0], bottom[0], (), lines, method)
             top = bottom = None
         if amount is None:

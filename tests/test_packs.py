@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,8 @@ SAMPLE = ROOT / "examples" / "yangquan" / "rules"
 @pytest.mark.parametrize("file", tariffs.versions(SAMPLE), ids=lambda file: f"{file.tariff}@{file.effective}")
 def test_a_pack_gives_its_golden_cases_by_both_evaluators(file: tariffs.VersionFile) -> None:
     assert golden.has_columns()
-    checked = golden.check(file, SAMPLE)
+    with decimal.localcontext(decimal.Context(prec=1, traps=[decimal.Inexact])):  # what the host program's decimals do is its own affair
+        checked = golden.check(file, SAMPLE)
     assert [problem.text() for problem in checked.problems] == []
     assert checked.cases > 0
 

@@ -127,7 +127,7 @@ def as_text(found: Explained, locale: str) -> str:
     parts = [head, *([text("explain.parts", locale, count=len(found.parts))] for _ in found.parts[1:2])]
     for one in found.parts:
         parts += [*_table(found, one, locale), part_text(found, one, locale).splitlines()]
-    total = f"{total_label(paper, locale)}: {figure(abs(paper.total))} {paper.currency}"
+    total = f"{total_label(paper, locale)}: {figure(paper.total.copy_abs())} {paper.currency}"
     return "\n\n".join("\n".join(part) for part in [*parts, [total]]) + "\n"
 
 

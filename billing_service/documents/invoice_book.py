@@ -37,10 +37,10 @@ def invoice_xlsx(paper: Paper, locale: str) -> bytes:
 def _document(paper: Paper, locale: str) -> Iterator[tuple[str, Any]]:
     yield title(paper, locale), paper.utility
     yield from facts(paper, locale)
-    yield total_label(paper, locale), abs(paper.total)
+    yield total_label(paper, locale), paper.total.copy_abs()
     yield text("column.currency", locale), paper.currency
     if paper.currency == "CNY":
-        yield text("paper.in-words", locale), renminbi(abs(paper.total))
+        yield text("paper.in-words", locale), renminbi(paper.total.copy_abs())
     for words in notices(paper, locale):
         yield words, ""
 

@@ -74,7 +74,7 @@ def document(paper: Paper, locale: str) -> Laid:
         "whom": _plain(head[split:]),
         "columns": [text(f"paper.column.{name}", locale) for name in ("item", "clause", "amount")],
         "groups": groups,
-        "sums": [[total_label(paper, locale), f"{figure(abs(paper.total))} {paper.currency}"]],
+        "sums": [[total_label(paper, locale), f"{figure(paper.total.copy_abs())} {paper.currency}"]],
         "words": _in_words(paper, locale),
         "versions": [text("paper.versions", locale), [_version(paper, digest, locale) for digest in applied(paper)]],
         "appendix": [table for own in paper.ratings.values() for rating in own if rating.rows for table in _days(rating, locale)],
@@ -238,7 +238,7 @@ def _group(paper: Paper, entries: list[Entry], locale: str) -> Laid:
 def _in_words(paper: Paper, locale: str) -> list[str]:
     if language_of(locale) != "zh" or paper.currency != "CNY":
         return []
-    return [text("paper.in-words", locale), renminbi(abs(paper.total))]
+    return [text("paper.in-words", locale), renminbi(paper.total.copy_abs())]
 
 
 def _version(paper: Paper, digest: str, locale: str) -> list[str]:

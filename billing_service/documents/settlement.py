@@ -111,7 +111,7 @@ def _amounts(one: Settlement, locale: str) -> Iterator[tuple[str, Decimal, str]]
             name = text("settlement.contained" if line.kind == "included" else "settlement.refund", locale, label=name)
         yield name, line.amount, f"{money(line.amount)} {one.row.currency}"
     total = one.row.total
-    yield text("settlement.to-pay-back" if total < 0 else "settlement.total", locale), abs(total), f"{money(abs(total))} {one.row.currency}"
+    yield text("settlement.to-pay-back" if total < 0 else "settlement.total", locale), total.copy_abs(), f"{money(total.copy_abs())} {one.row.currency}"
 
 
 # --- workbook -----------------------------------------------------------------------------------------------------
