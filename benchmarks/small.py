@@ -51,10 +51,10 @@ def explained(seed: int) -> float:
     facts = [dict(zip(data.columns, row, strict=True)) for row in rows]
     for start in range(0, len(rows), RATINGS):
         begin = time.thread_time()
-        found = [version.explain(one) for one in facts[start : start + RATINGS]]
+        found = [version.explain(one).total for one in facts[start : start + RATINGS]]  # made whole, and let go: a thousand kept cost a fifth more
         least = min(least, time.thread_time() - begin)
         expected = [data.work.amounts(*row)[-1] for row in rows[start : start + RATINGS]]
-        assert [rating.total for rating in found] == expected, "explain differs from the reference"
+        assert found == expected, "explain differs from the reference"
     return least
 
 
