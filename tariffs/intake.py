@@ -28,7 +28,7 @@ from tariffs.scaled import NARROW, Ints, Mask, scaled
 
 #: RE2's form of ``money.NUMBER``.
 _NUMBER = r"\A-?[0-9]+(\.[0-9]+)?\z"
-#: Words of a dictionary that are looked up sooner than Arrow's own look-up is set up.
+#: Texts, of a column or of a dictionary, that are looked up sooner than Arrow's own look-up is set up.
 FEW = 64
 pc: Any = pyarrow.compute
 

@@ -128,7 +128,7 @@ def rate(
     count, lacking = 0, set[str]()
     slow = partial(_rate_rows, program, opened, rows, period, by_row, outputs, deque[Room](), [0] * len(version.inputs))
     many = _threads(threads, opened.rows, rows)
-    parts = list(binding.stretches(fast)) if fast is not None else _chunks(opened.rows, PART) if rows is None else _staged(rows, opened.rows, many)
+    parts = _parts(rows, opened.rows, many) if fast is None else list(binding.stretches(fast))
     for done in _in_order(partial(_rate_part, fast, slow), parts, min(many, max(1, len(parts)))):
         lacking |= done.lacking
         if done.chunk is not None and done.bad is not None and not lacking:
@@ -258,10 +258,10 @@ def _open_stage(program: Program, frame: Frame, given: Any, period: Period | Non
     return replace(rows, code=code)
 
 
-def _staged(rows: stage_rows.Rows, owners: int, threads: int) -> list[_Part]:
-    """The rows of the frame that are taken at once: where the stage is compiled, a part a thread as long as that has not too many rows of its own."""
-    if rows.code is None:
-        return _chunks(owners, STAGED)
+def _parts(rows: stage_rows.Rows | None, owners: int, threads: int) -> list[_Part]:
+    """The rows of the frame that NumPy takes at once: where a stage is compiled, a part a thread as long as that has not too many rows of its own."""
+    if rows is None or rows.code is None:
+        return _chunks(owners, PART if rows is None else STAGED)
     share, parts, start = -(-owners // (8 * threads)) * 8, list[_Part](), 0
     while start < owners:
         many = int(np.searchsorted(rows.begins, rows.begins[start] + RUN, side="right")) - 1 - start
