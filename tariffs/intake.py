@@ -62,8 +62,13 @@ class _Raw:
 
 
 def value_at(piece: Piece, row: int) -> object:
-    """What was given in a row, as a Python object; None for a null."""
-    return piece[row].as_py() if isinstance(piece, pa.Array) else piece[row]
+    """What was given in a row, as a Python object; None for a null, bytes for a text that is no UTF-8."""
+    if not isinstance(piece, pa.Array):
+        return piece[row]
+    try:
+        return piece[row].as_py()
+    except UnicodeDecodeError:
+        return piece[row].cast(pa.large_binary()).as_py()
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -336,18 +341,26 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
 def text_codes(array: Array, members: list[str]) -> Ints:
     """-1 for a text that is no member."""
     if len(array) <= FEW:
-        order = {member: code for code, member in enumerate(members)}
-        return np.array([order.get(text, -1) for text in array.to_pylist()], np.int32)
+        order = {member: code for code, member in enumerate(_bytes(members))}
+        return np.array([order.get(text, -1) for text in array.cast(pa.large_binary()).to_pylist()], np.int32)
     return np.asarray(pc.fill_null(pc.index_in(array, value_set=pa.array(members, array.type)), -1))
+
+
+def _bytes(members: Sequence[str]) -> list[bytes]:
+    """Texts that came may be no UTF-8, and can be compared as bytes only."""
+    return [member.encode() for member in members]
 
 
 def _own_codes(array: Array, members: list[str]) -> Ints | None:
     """The codes of a dictionary that has the choice's members in their order, one a byte and none null; None of any other."""
     indices: Array = array.indices
-    if indices.type.bit_width != 8 or not len(array) or indices.null_count or array.dictionary.to_pylist() != members[: len(array.dictionary)]:
+    words: Array = array.dictionary
+    if indices.type.bit_width != 8 or not len(array) or indices.null_count or not is_text(words.type):
+        return None
+    if words.cast(pa.large_binary()).to_pylist() != _bytes(members[: len(words)]):
         return None
     codes = _words(indices, np.int8)[:, 0]
-    return codes if int(codes.view(np.uint8).max()) < min(len(array.dictionary), 2**7) else None
+    return codes if int(codes.view(np.uint8).max()) < min(len(words), 2**7) else None
 
 
 def _dictionary_codes(array: Array, members: list[str]) -> Ints:

@@ -476,8 +476,11 @@ def negated(answer: Answer) -> Answer:
 
 
 def _compare(node: m.Compare, layout: Layout) -> Check:
-    fine, op = common_places([node.left, node.right]), COMPARE[node.op]
-    left, right = plan(node.left, fine, layout), plan(node.right, fine, layout)
+    """Both sides by whole numbers that have no factor in common: ``weight <= 50 % * quota`` is ``2 * weight <= quota``."""
+    (share_left, one), (share_right, other) = _share(node.left), _share(node.right)
+    left, right = plan(one, natural_places(one), layout), plan(other, natural_places(other), layout)
+    ratio = share_left / share_right * Fraction(10) ** (right.places - left.places)
+    left, right, op = times(left, ratio.numerator, 0), times(right, ratio.denominator, 0), COMPARE[node.op]
 
     def run(b: Batch, t: Taken) -> Answer:
         one, two = left.run(b, t), right.run(b, t)
@@ -487,6 +490,19 @@ def _compare(node: m.Compare, layout: Layout) -> Check:
         return found if isinstance(found, bool) else np.asarray(found, dtype=np.bool_)
 
     return run
+
+
+def _share(node: m.Expr) -> tuple[Fraction, m.Expr]:
+    """A positive constant that an expression is multiplied by, and the rest of it."""
+    match node:
+        case m.Convert(arg=arg, factor=factor) if factor > 0:
+            share, rest = _share(arg)
+            return share * Fraction(factor), rest
+        case m.Multiply(left=m.Const(value=value), right=arg) | m.Multiply(left=arg, right=m.Const(value=value)) if value > 0:
+            share, rest = _share(arg)
+            return share * Fraction(value), rest
+        case _:
+            return Fraction(1), node
 
 
 def _join(checks: Sequence[Check], every: bool) -> Check:

@@ -329,6 +329,37 @@ def test_numbers_about_the_end_of_32_bits_stay_exact(most: int, price: str, low:
         }
 
 
+COMPARED = """
+inputs:
+  x: {{unit: t, step: 0.001, min: -{most}, max: {most}}}
+  y: {{unit: kg, step: 0.001, min: -{most}000, max: {most}000}}
+values:
+  share: {{value: {share}, unit: "%"}}
+  other: {{value: {other}}}
+  edge: {{value: 10, unit: t}}
+  one: {{value: 1, unit: CNY}}
+  none: {{value: 0, unit: CNY}}
+charges:
+"""
+SIDES = ("x {} share * y", "3 * x {} y * other", "other * (3 * x) {} edge * share", "-x {} share * -y", "min(x, edge) * other {} 0.07 * y")
+SIGNS = ("<", "<=", ">", ">=", "==", "!=")
+
+
+@pytest.mark.parametrize("most", [100, 5_000_000, 10**13, 10**17])
+@pytest.mark.parametrize(("share", "other"), [("50", "3"), ("33.3333", "0.000001"), ("0", "1"), ("-50", "-3"), ("125", "-0.75"), ("3", "30000000")])
+def test_sides_that_share_a_factor_compare_as_they_stand(share: str, other: str, most: int) -> None:
+    charges = [f'  side{i}_{j}: {{formula: "one if {side.format(sign)} else none"}}' for i, side in enumerate(SIDES) for j, sign in enumerate(SIGNS)]
+    rated = version(COMPARED.format(most=most, share=share, other=other) + "\n".join(charges))
+    xs = [D(0), D("0.001"), D("-0.001"), D("0.333"), D(most), D(-most), D("2.5"), D("10"), D("-7.5")]
+    ys = sorted({y for x in xs for y in (x * 1000, x * 2000, x * 3000, -x * 1000, x * 2000 + D("0.001"), D(0)) if abs(y) <= most * 1000})
+    facts = [{"x": x, "y": y} for x in xs for y in ys]
+    found = rated.rate({name: [row[name] for row in facts] for name in ("x", "y")}, engine="numpy")
+    for index, row in enumerate(facts):
+        assert {line.charge.full_name: line.amount for line in rated.explain(row).lines} == {
+            name: column[index] for name, column in found.items() if name != "total"
+        }
+
+
 def test_amounts_beyond_38_digits_leave_as_decimal256() -> None:
     wide = version("""
 inputs: {x: {unit: CNY, step: 0.01, min: 0, max: 999999999999999999999}}
@@ -419,6 +450,27 @@ def test_a_dictionary_of_bytes_reads_like_any_other(kind: Any) -> None:
     assert found["quota_fee"].to_pylist() == [None, None, None, D("300.00"), None, None]
     assert found["plain_fee"].to_pylist() == [D("300.00"), None, None, None, D("300.00"), D("300.00")]
     assert list(zip(told["row"].to_pylist(), told["code"].to_pylist(), strict=True)) == [(1, "unknown-choice"), (2, "missing-fact")]
+
+
+@pytest.mark.parametrize("engine", ["auto", "numpy"])
+@pytest.mark.parametrize("rows", [3, 200])
+@pytest.mark.parametrize("coded", [False, True])
+def test_texts_that_are_no_utf_8_are_refused_by_row(coded: bool, rows: int, engine: Any) -> None:
+    """As writers of Parquet make them that take GBK for it; a word of a dictionary that no row has is passed over."""
+
+    def texts(*found: bytes) -> Any:
+        stored: Any = pa.array([*found, *[found[0]] * (rows - len(found))], pa.binary())
+        return pa.Array.from_buffers(pa.string(), len(stored), stored.buffers())
+
+    payer, weight = texts(b"other", b"\xb5\xa5\xce\xbb"), texts(b"1", b"1", b"\xd2\xbb")
+    table = pa.table({"payer": payer.dictionary_encode() if coded else payer, "weight": weight, "quota": [1] * rows})
+    told = version(QUOTA).rate(table, errors="return", engine=engine)[1]
+    assert list(zip(told["row"].to_pylist(), told["code"].to_pylist(), strict=True)) == [(1, "unknown-choice"), (2, "not-a-number")]
+    assert "\\xb5\\xa5" in told["reason"][0].as_py()
+    unused: Any = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), texts(b"other", b"\xb5\xa5"))
+    assert (
+        version(QUOTA).rate(pa.table({"payer": unused, "weight": [1] * rows, "quota": [1] * rows}), engine=engine)["total"].to_pylist() == [D("300.00")] * rows
+    )
 
 
 @pytest.mark.parametrize(
