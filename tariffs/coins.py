@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from tariffs.groups import size
-from tariffs.intake import null_mask
+from tariffs.intake import null_mask, values_of
 from tariffs.money import EXACT
 from tariffs.scaled import NARROW, Ints, Mask
 
@@ -81,7 +81,8 @@ def codes(column: Any) -> tuple[Ints, list[str | None]]:
     found = one_chunk(column if pa.types.is_dictionary(column.type) else column.cast(pa.string()))
     if not pa.types.is_dictionary(found.type) or found.null_count or len(found.dictionary.unique()) < len(found.dictionary):
         found = found.cast(pa.string()).dictionary_encode("encode")
-    return np.asarray(found.indices).astype(np.int64), found.dictionary.cast(pa.string()).to_pylist()
+    named = values_of(found.dictionary.cast(pa.string()))
+    return np.asarray(found.indices).astype(np.int64), [None if value is None else str(value) for value in named]
 
 
 def renumbered(keys: Ints, bound: int) -> tuple[Ints, Ints]:

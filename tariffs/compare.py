@@ -419,18 +419,18 @@ def _stage_rows(work: _Work, stage: m.Stage, account: Any, first: Any, last: Any
     import numpy as np
 
     from tariffs import columns
+    from tariffs.intake import value_at, values_of
     from tariffs.periods_in import days_in
 
     opened = columns.open_frame(work.stage, ["account", "start", "end", "point", *(item.full_name for item in stage.inputs)])
-    told = {name: column if isinstance(column, list) else column.to_pylist() for name, column in opened.columns.items() if name == "account"}
-    own = np.array([name == account for name in told["account"]], np.bool_)
+    own = np.array([name == account for name in values_of(opened.columns["account"])], np.bool_)
     if first is not None and last is not None:
         name, shift = ("end", 1) if stage.grain == "record" else ("start", 0)  # a record belongs to the period that holds its last day
         held = days_in(columns.cut(opened.columns[name], 0, opened.rows), name)[0] - shift
         own &= (held >= first.toordinal()) & (held < last.toordinal())
     places_ = np.flatnonzero(own).tolist()
     cells = {name: [column[at] for at in places_] for name, column in opened.columns.items() if name != "account"}
-    return [{name: found.as_py() if hasattr(found := column[i], "as_py") else found for name, column in cells.items()} for i in range(len(places_))]
+    return [{name: value_at(column, i) for name, column in cells.items()} for i in range(len(places_))]
 
 
 def _names(work: _Work, version: TariffVersion) -> Iterator[str]:
@@ -440,8 +440,9 @@ def _names(work: _Work, version: TariffVersion) -> Iterator[str]:
 def _cell(work: _Work, name: str, row: int) -> Any:
     if name not in work.frame.columns:
         return None
-    found = work.frame.columns[name][row]
-    return found.as_py() if hasattr(found, "as_py") else found
+    from tariffs.intake import value_at
+
+    return value_at(work.frame.columns[name], row)
 
 
 def _called(work: _Work, row: int) -> str:

@@ -63,12 +63,23 @@ class _Raw:
 
 def value_at(piece: Piece, row: int) -> object:
     """What was given in a row, as a Python object; None for a null, bytes for a text that is no UTF-8."""
-    if not isinstance(piece, pa.Array):
-        return piece[row]
+    found = piece[row]
+    if not isinstance(found, pa.Scalar):
+        return found
     try:
-        return piece[row].as_py()
+        return found.as_py()
     except UnicodeDecodeError:
-        return piece[row].cast(pa.large_binary()).as_py()
+        text: Any = found.value if isinstance(found, pa.DictionaryScalar) else found
+        return text.as_buffer().to_pybytes()
+
+
+def values_of(piece: Piece) -> Sequence[object]:
+    """The same of all rows."""
+    try:
+        found: Sequence[object] = piece.to_pylist() if isinstance(piece, (pa.Array, pa.ChunkedArray)) else piece
+    except UnicodeDecodeError:
+        found = [value_at(piece, row) for row in range(len(piece))]
+    return found
 
 
 # --- numbers ------------------------------------------------------------------------------------------------------
@@ -84,7 +95,7 @@ def read_numbers(piece: Piece, item: Input, *, small: bool = False) -> Column:
         return _checked(_Raw(_words(array, np.int32)[:, 0], item.type.places, null_mask(array)), item)
     raw = None if array is None else _raw(array, item)
     if raw is None:
-        return _one_by_one(piece.to_pylist() if isinstance(piece, pa.Array) else piece, item)
+        return _one_by_one(values_of(piece), item)
     return _checked(raw, item)
 
 
@@ -101,8 +112,10 @@ def _as_arrow(values: Sequence[object]) -> Array | None:
 
 def _raw(array: Array, item: Input | None) -> _Raw | None:
     kind = array.type
-    if types.is_dictionary(kind) or types.is_string_view(kind):
-        return _raw(pc.cast(array, kind.value_type if types.is_dictionary(kind) else pa.large_string()), item)
+    if types.is_dictionary(kind):
+        return _raw(pc.cast(array.dictionary, _seen(kind.value_type)).take(array.indices), item)
+    if types.is_string_view(kind):
+        return _raw(pc.cast(array, _seen(kind)), item)
     if types.is_floating(kind) and array.null_count < len(array):
         raise FactsError([Problem("float-fact", {"name": item.full_name if item else ""})])
     if types.is_null(kind) or types.is_floating(kind):
@@ -116,6 +129,11 @@ def _raw(array: Array, item: Input | None) -> _Raw | None:
     if is_text(kind):
         return _texts(array)
     return None
+
+
+def _seen(kind: Any) -> Any:
+    """A type that Arrow can look into, which it cannot into views."""
+    return pa.large_string() if types.is_string_view(kind) else kind
 
 
 def is_text(kind: Any) -> bool:
@@ -302,7 +320,7 @@ def exact_numbers(array: Array, name: str) -> tuple[Ints, int, Mask]:
         raise FactsError([Problem("float-fact", {"name": name})])
     raw = _raw(array, None)
     if raw is None:
-        return _long_texts(array.to_pylist())
+        return _long_texts(values_of(array))
     unusable = merge(raw.null, raw.bad)
     return _where(unusable, 0, raw.values), raw.scale, np.zeros(len(array), np.bool_) if unusable is None else unusable
 
@@ -324,6 +342,8 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
     """Codes in the order of the choice's members."""
     members = list(choice.members)
     array = piece if isinstance(piece, pa.Array) else _as_arrow(piece)
+    if array is not None and types.is_string_view(array.type):
+        array = pc.cast(array, _seen(array.type))
     if array is not None and types.is_dictionary(array.type):
         codes = _own_codes(array, members)
         return _codes(_dictionary_codes(array, members), null_mask(array), len(members)) if codes is None else Column(codes)
@@ -332,7 +352,7 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
     if array is not None and is_text(array.type):
         return _codes(text_codes(array, members), null_mask(array), len(members))
     order = {member: code for code, member in enumerate(members)}
-    objects = piece.to_pylist() if isinstance(piece, pa.Array) else piece
+    objects = values_of(piece)
     found = [order.get(value, -1) if isinstance(value, str) else -1 for value in objects]
     null = np.array([value is None for value in objects], np.bool_)
     return _codes(np.array(found, np.int32), null if null.any() else None, len(members))
@@ -341,23 +361,16 @@ def read_choice(piece: Piece, choice: Choice) -> Column:
 def text_codes(array: Array, members: list[str]) -> Ints:
     """-1 for a text that is no member."""
     if len(array) <= FEW:
-        order = {member: code for code, member in enumerate(_bytes(members))}
-        return np.array([order.get(text, -1) for text in array.cast(pa.large_binary()).to_pylist()], np.int32)
+        order: dict[object, int] = {member: code for code, member in enumerate(members)}
+        return np.array([order.get(text, -1) for text in values_of(array)], np.int32)
     return np.asarray(pc.fill_null(pc.index_in(array, value_set=pa.array(members, array.type)), -1))
-
-
-def _bytes(members: Sequence[str]) -> list[bytes]:
-    """Texts that came may be no UTF-8, and can be compared as bytes only."""
-    return [member.encode() for member in members]
 
 
 def _own_codes(array: Array, members: list[str]) -> Ints | None:
     """The codes of a dictionary that has the choice's members in their order, one a byte and none null; None of any other."""
     indices: Array = array.indices
     words: Array = array.dictionary
-    if indices.type.bit_width != 8 or not len(array) or indices.null_count or not is_text(words.type):
-        return None
-    if words.cast(pa.large_binary()).to_pylist() != _bytes(members[: len(words)]):
+    if indices.type.bit_width != 8 or not len(array) or indices.null_count or values_of(words) != members[: len(words)]:
         return None
     codes = _words(indices, np.int8)[:, 0]
     return codes if int(codes.view(np.uint8).max()) < min(len(words), 2**7) else None
@@ -366,7 +379,7 @@ def _own_codes(array: Array, members: list[str]) -> Ints | None:
 def _dictionary_codes(array: Array, members: list[str]) -> Ints:
     words: Array = array.dictionary
     if not is_text(words.type):
-        words = pa.array([word if isinstance(word, str) else None for word in words.to_pylist()], pa.string())
+        words = pa.array([word if isinstance(word, str) else None for word in values_of(words)], pa.string())
     lookup = np.append(text_codes(words, members), -1)[: max(1, len(words))]
     indices: Array = array.indices
     if indices.type.bit_width == 8 and len(members) < 2**7:  # a byte for a byte: five times as fast as a look-up by place

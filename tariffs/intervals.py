@@ -19,7 +19,7 @@ import pyarrow.compute
 from tariffs import columns, groups
 from tariffs.columns import Frame
 from tariffs.errors import FactsError, Problem, fail
-from tariffs.intake import exact_numbers
+from tariffs.intake import exact_numbers, value_at
 from tariffs.model import Collect, Evidence, Input, Version
 from tariffs.periods_in import days_in
 from tariffs.scaled import Ints, Mask
@@ -104,8 +104,7 @@ def _months(opened: Frame, start: Ints, lists: dict[str, Any], a_day: int) -> _M
         wrong |= other != count
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
-        name = opened.columns["account"][row]
-        said = {"account": str(name.as_py() if hasattr(name, "as_py") else name), "count": str(int(count[row])), "rows": str(int(wrong.sum()))}
+        said = {"account": str(value_at(opened.columns["account"], row)), "count": str(int(count[row])), "rows": str(int(wrong.sum()))}
         raise fail(FactsError, "intervals-months", a_day=str(a_day), start=str(date.fromordinal(int(start[row]))), **said)
     sizes = last - first
     begins = np.append(0, np.cumsum(sizes))

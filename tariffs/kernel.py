@@ -476,9 +476,9 @@ def negated(answer: Answer) -> Answer:
 
 
 def _compare(node: m.Compare, layout: Layout) -> Check:
-    """Both sides by whole numbers that have no factor in common: ``weight <= 50 % * quota`` is ``2 * weight <= quota``."""
-    (share_left, one), (share_right, other) = _share(node.left), _share(node.right)
-    left, right = plan(one, natural_places(one), layout), plan(other, natural_places(other), layout)
+    """Each side by a whole number, the two without a factor in common: ``weight <= 50 % * quota`` is ``2 * weight <= quota``."""
+    (share_left, first), (share_right, second) = _share(node.left), _share(node.right)
+    left, right = plan(first, natural_places(first), layout), plan(second, natural_places(second), layout)
     ratio = share_left / share_right * Fraction(10) ** (right.places - left.places)
     left, right, op = times(left, ratio.numerator, 0), times(right, ratio.denominator, 0), COMPARE[node.op]
 

@@ -130,6 +130,12 @@ def gaps(when: m.Test | None, node: m.Expr | m.Test, choices: Mapping[str, str])
     return found.gaps
 
 
+def applies(charges: tuple[m.Charge, ...], choices: Mapping[str, str]) -> bool:
+    """Whether some charge applies to these choices whatever the numbers are."""
+    found = _Found(choices)
+    return any(truth(charge.when, found) is True for charge in charges)
+
+
 def refused(requires: tuple[m.Require, ...], choices: Mapping[str, str]) -> bool:
     """Whether a ``require`` refuses these choices whatever the numbers are."""
     found = _Found(choices)

@@ -452,7 +452,7 @@ def _rate_chunk(program: Program, chunk: _Chunk, outputs: Sequence[Amounts], roo
     bad = reduce(merge, [mask for _, mask in found], chunk.bad)
     targets = {amounts.name: _column_of(amounts, program, chunk) for amounts in outputs}
     applied = _amounts(program, batch, bad, targets)
-    nowhere = _nowhere(applied, bad, chunk.stop - chunk.start)
+    nowhere = None if program.always else _nowhere(applied, bad, chunk.stop - chunk.start)
     if nowhere is not None:
         found.append((None, nowhere))
         bad = merge(bad, nowhere)

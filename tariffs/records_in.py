@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute
 
 from tariffs.errors import FactsError, Problem, fail
-from tariffs.intake import Array, exact_numbers
+from tariffs.intake import Array, exact_numbers, values_of
 from tariffs.money import places, terminating
 from tariffs.scaled import NARROW, Ints, Mask, scaled, widen
 from tariffs.units import Unit, UnitError, factor, parse_unit
@@ -120,7 +120,7 @@ def _codes(texts: Array, names: Sequence[str] | None) -> tuple[Ints, list[str]]:
     """Codes and their names, in the order of ``names`` (-1 for others) or of first appearance."""
     if names is None:
         coded = texts.dictionary_encode()
-        return np.asarray(coded.indices).astype(np.int64), coded.dictionary.to_pylist()
+        return np.asarray(coded.indices).astype(np.int64), [str(name) for name in values_of(coded.dictionary)]
     found = pc.fill_null(pc.index_in(texts, value_set=pa.array(names, pa.string())), -1)
     return np.asarray(found).astype(np.int64), list(names)
 

@@ -314,6 +314,8 @@ def times(arg: Plan, multiplier: int, places: int) -> Plan:
     size = arg.reach * abs(multiplier)
     if arg.fixed is not None:
         return constant(arg.fixed * multiplier, places)
+    if not arg.reach:  # however large the multiplier is
+        return constant(0, places)
     if multiplier == 1:
         return Plan(arg.run, places, size, own=arg.own)
     if size >= NARROW:

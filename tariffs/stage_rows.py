@@ -125,7 +125,7 @@ def _codes(outer: Frame, opened: Frame) -> tuple[Ints, Ints]:
     (code, _), (wanted, strange) = (_lookup(array, known) for array in (own, theirs))
     if strange and len(wanted) and int(wanted.min()) < 0:
         nobody = wanted < 0
-        raise fail(FactsError, "rows-of-nobody", account=theirs[int(np.flatnonzero(nobody)[0])].as_py(), count=int(nobody.sum()))
+        raise fail(FactsError, "rows-of-nobody", account=intake.value_at(theirs, int(np.flatnonzero(nobody)[0])), count=int(nobody.sum()))
     return code, wanted
 
 
@@ -167,7 +167,7 @@ def _owner_order(outer: Frame, code: Ints, start: Ints, end: Ints | None) -> Int
     again = (code[1:] == code[:-1]) & (True if end is None else start[1:] < end[place][:-1])
     if again.any():
         row = int(np.flatnonzero(again)[0]) + 1
-        raise fail(FactsError, "account-twice", account=_texts(outer, "account")[row if order is None else int(order[row])].as_py())
+        raise fail(FactsError, "account-twice", account=intake.value_at(_texts(outer, "account"), row if order is None else int(order[row])))
     return order
 
 

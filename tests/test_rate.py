@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import tariffs
 from tariffs import rate as rate_module
 from tariffs.money import Mode, round_ratio
+from tariffs.program import program_of
 from tariffs.scaled import round_whole
 
 BODY = """\
@@ -341,14 +343,26 @@ values:
   none: {{value: 0, unit: CNY}}
 charges:
 """
-SIDES = ("x {} share * y", "3 * x {} y * other", "other * (3 * x) {} edge * share", "-x {} share * -y", "min(x, edge) * other {} 0.07 * y")
+SIDES = (
+    "x {} share * y",
+    "share * x {} other * y",
+    "3 * x {} y * other",
+    "other * (3 * x) {} edge * share",
+    "-x {} share * -y",
+    "min(x, edge) * other {} 0.07 * y",
+)
 SIGNS = ("<", "<=", ">", ">=", "==", "!=")
 
 
 @pytest.mark.parametrize("most", [100, 5_000_000, 10**13, 10**17])
-@pytest.mark.parametrize(("share", "other"), [("50", "3"), ("33.3333", "0.000001"), ("0", "1"), ("-50", "-3"), ("125", "-0.75"), ("3", "30000000")])
+@pytest.mark.parametrize(
+    ("share", "other"),
+    [("50", "3"), ("33.3333", "0.000001"), ("0", "1"), ("0", "0.12345678901234567890123"), ("-50", "-3"), ("125", "-0.75"), ("3", "30000000")],
+)
 def test_sides_that_share_a_factor_compare_as_they_stand(share: str, other: str, most: int) -> None:
-    charges = [f'  side{i}_{j}: {{formula: "one if {side.format(sign)} else none"}}' for i, side in enumerate(SIDES) for j, sign in enumerate(SIGNS)]
+    tests = {f"side{i}_{j}": side.format(sign) for i, side in enumerate(SIDES) for j, sign in enumerate(SIGNS)}
+    charges = [f'  {name}: {{formula: "one if {test} else none"}}' for name, test in tests.items()]
+    charges += [f'  inner_{name}: {{formula: "(one if {test} else none) if x < edge else none"}}' for name, test in tests.items()]
     rated = version(COMPARED.format(most=most, share=share, other=other) + "\n".join(charges))
     xs = [D(0), D("0.001"), D("-0.001"), D("0.333"), D(most), D(-most), D("2.5"), D("10"), D("-7.5")]
     ys = sorted({y for x in xs for y in (x * 1000, x * 2000, x * 3000, -x * 1000, x * 2000 + D("0.001"), D(0)) if abs(y) <= most * 1000})
@@ -452,25 +466,39 @@ def test_a_dictionary_of_bytes_reads_like_any_other(kind: Any) -> None:
     assert list(zip(told["row"].to_pylist(), told["code"].to_pylist(), strict=True)) == [(1, "unknown-choice"), (2, "missing-fact")]
 
 
-@pytest.mark.parametrize("engine", ["auto", "numpy"])
-@pytest.mark.parametrize("rows", [3, 200])
-@pytest.mark.parametrize("coded", [False, True])
-def test_texts_that_are_no_utf_8_are_refused_by_row(coded: bool, rows: int, engine: Any) -> None:
-    """As writers of Parquet make them that take GBK for it; a word of a dictionary that no row has is passed over."""
+BAD_TEXT = b"\xb5\xa5\xce\xbb"
+LONG_TEXTS = [b"1" * 25, b"0." + b"1" * 28]  # no type of Arrow's holds both
 
-    def texts(*found: bytes) -> Any:
-        stored: Any = pa.array([*found, *[found[0]] * (rows - len(found))], pa.binary())
-        return pa.Array.from_buffers(pa.string(), len(stored), stored.buffers())
 
-    payer, weight = texts(b"other", b"\xb5\xa5\xce\xbb"), texts(b"1", b"1", b"\xd2\xbb")
-    table = pa.table({"payer": payer.dictionary_encode() if coded else payer, "weight": weight, "quota": [1] * rows})
-    told = version(QUOTA).rate(table, errors="return", engine=engine)[1]
-    assert list(zip(told["row"].to_pylist(), told["code"].to_pylist(), strict=True)) == [(1, "unknown-choice"), (2, "not-a-number")]
-    assert "\\xb5\\xa5" in told["reason"][0].as_py()
-    unused: Any = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int8()), texts(b"other", b"\xb5\xa5"))
-    assert (
-        version(QUOTA).rate(pa.table({"payer": unused, "weight": [1] * rows, "quota": [1] * rows}), engine=engine)["total"].to_pylist() == [D("300.00")] * rows
-    )
+def texts(kind: Any, words: Sequence[bytes]) -> Any:
+    """A column of texts that nobody looked at, as writers of Parquet make them that take GBK for UTF-8."""
+    plain: Any = pa.array(words, pa.large_binary() if kind == pa.large_string() else pa.binary())
+    if kind == pa.string_view():
+        return plain.cast(pa.binary_view()).view(kind)
+    return pa.Array.from_buffers(kind, len(plain), plain.buffers())
+
+
+@pytest.mark.parametrize("engine", ["numpy", "fused"])
+@pytest.mark.parametrize("rows", [5, 200])
+@pytest.mark.parametrize("coded", [None, pa.int8(), pa.int32()])
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+def test_texts_that_are_no_utf_8_are_refused_by_row(kind: Any, coded: Any, rows: int, engine: Any) -> None:
+    def column(*given: bytes) -> Any:
+        words = list(dict.fromkeys([given[0], BAD_TEXT, *given]))  # some are no row's
+        found = [*given, *[given[0]] * (rows - len(given))]
+        if coded is None:
+            return texts(kind, found)
+        return pa.DictionaryArray.from_arrays(pa.array([words.index(word) for word in found], coded), texts(kind, words))
+
+    for more in ([], LONG_TEXTS):
+        table = pa.table({"payer": column(b"other", BAD_TEXT), "weight": column(b"1", b"1", BAD_TEXT, *more), "quota": [1] * rows})
+        told = version(QUOTA).rate(table, errors="return", engine=engine)[1]
+        refused = dict(zip(told["row"].to_pylist(), told["reason"].to_pylist(), strict=True))
+        assert list(refused) == [1, 2, *range(3, 3 + len(more))]
+        assert refused[1].startswith("payer: b'\\xb5\\xa5\\xce\\xbb' is not one of its choices")
+        assert refused[2].startswith("weight: b'\\xb5\\xa5\\xce\\xbb' is not a plain decimal number")
+    good = pa.table({"payer": column(b"other"), "weight": column(b"1"), "quota": [1] * rows})
+    assert version(QUOTA).rate(good, engine=engine)["total"].to_pylist() == [D("300.00")] * rows
 
 
 @pytest.mark.parametrize(
@@ -562,3 +590,17 @@ def test_only_a_column_that_may_lack_an_amount_has_marks(engine: Any) -> None:
     assert result.column("total").to_pylist() == [D(300), D(600)]
     result, _ = version(QUOTA).rate(frame, engine=engine, errors="return")
     assert result.column("total").to_pylist() == [D(300), D(600), None]
+
+
+@pytest.mark.parametrize("engine", ["numpy", "fused"])
+def test_a_charge_that_applies_to_all_is_known_from_the_choices_alone(engine: Any) -> None:
+    """Every payer has a charge of its own, whatever the number; without one of them, a row of that payer has none."""
+    whole, lacking = version(QUOTA), version(QUOTA.replace('payer == "other"', 'payer == "other" and weight > quota'))
+    assert (program_of(whole.model).always, program_of(lacking.model).always) == (True, False)
+    frame: dict[str, list[object]] = {"payer": ["quota_unit", "other", None, "other"], "weight": ["1", "1", "2", "2"], "quota": ["1"] * 4}
+    kept, told = whole.rate(frame, errors="return", engine=engine)
+    assert (kept["total"], told["row"], told["code"]) == ([D("300.00"), D("300.00"), None, D("600.00")], [2], ["missing-fact"])
+    kept, told = lacking.rate(frame, errors="return", engine=engine)
+    assert (kept["total"], told["row"], told["code"]) == ([D("300.00"), None, None, D("600.00")], [1, 2], ["nothing-applies", "missing-fact"])
+    by_days = version(QUOTA.replace('payer == "other"', "period_days > few").replace("values:", "values:\n  few: {value: 1, unit: day}"))
+    assert by_days.rate({**frame, "payer": ["other"] * 4}, period=MONTH, engine=engine)["quota_fee"] == [None] * 4

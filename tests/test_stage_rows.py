@@ -176,3 +176,20 @@ def test_a_single_row_is_looked_at_too(day: date, whole: bool) -> None:
     found = RULE.rate({"account": ["a"], "design": [5]}, stage={"account": ["a"], "start": [day], "flow": [3]}, period=(FIRST, SECOND), errors="return")
     assert (found[0]["total"] == [D("3.03")]) is whole
     assert opened([day], ["a"], [("a", FIRST, SECOND, 1)]).whole is False  # too few to be worth it
+
+
+def test_accounts_whose_names_are_no_utf_8_are_told_by_their_bytes() -> None:
+    """As writers of Parquet make them that take GBK for UTF-8."""
+
+    def names(*words: bytes) -> Any:
+        plain: Any = pa.array(words, pa.binary())
+        return pa.Array.from_buffers(pa.string(), len(plain), plain.buffers())
+
+    def refusal(own: Any, theirs: Any) -> str:
+        stage = pa.table({"account": theirs, "start": pa.array([FIRST], pa.date32()), "flow": [3]})
+        with pytest.raises(tariffs.FactsError) as caught:
+            RULE.rate(pa.table({"account": own, "design": [5] * len(own)}), stage=stage, period=(FIRST, SECOND))
+        return str(caught.value)
+
+    assert "b'\\xb5\\xa5'" in refusal(names(b"a"), names(b"\xb5\xa5"))
+    assert "b'\\xb5\\xa5'" in refusal(names(b"\xb5\xa5", b"\xb5\xa5"), names(b"\xb5\xa5"))
