@@ -263,8 +263,9 @@ def _total(column: Any, digits: int, known: Sequence[Numbers]) -> Decimal:
 
     if known and 10**digits * len(column) < 2**63:
         return EXACT.scaleb(Decimal(sum(map(pages.total, known))), -column.type.scale)
-    wide: Any = pc.sum(column.cast(pa.decimal256(76, column.type.scale)))
-    return wide.as_py() or Decimal(0)
+    wide: Any = pc.sum(column.cast(pa.decimal256(76, column.type.scale)), min_count=0)
+    found: Decimal = wide.as_py()
+    return found
 
 
 def _ragged(one: files_in.Ragged) -> Problem:

@@ -287,6 +287,17 @@ def test_the_summary_for_machines_has_totals_by_charge(source: Path) -> None:
     assert "2 rows done" in done.stderr
 
 
+@pytest.mark.parametrize("target", ["out.csv", "out.parquet"])
+@pytest.mark.parametrize("shape", ["wide", "long"])
+def test_a_charge_that_applies_to_nobody_comes_to_nothing_in_the_currencys_places(source: Path, target: str, shape: Any) -> None:
+    source.write_text(HEAD + "2,other,5,\n", encoding="utf-8")
+    assert {name: str(total) for name, total in rate(source, target, shape=shape).totals.items()} == {
+        "quota_fee": "0.00",
+        "plain_fee": "1500.00",
+        "total": "1500.00",
+    }
+
+
 def test_a_cold_start_from_parquet_to_parquet_does_not_wait_for_pandas(source: Path) -> None:
     weights = pa.array([Decimal("5.001"), None, *[Decimal(1)] * 7], pa.decimal128(9, 3))
     table = pa.table({"payer": ["other"] * 9, "weight": weights, "quota": weights}).slice(2)
