@@ -438,11 +438,9 @@ def _names(work: _Work, version: TariffVersion) -> Iterator[str]:
 
 
 def _cell(work: _Work, name: str, row: int) -> Any:
-    if name not in work.frame.columns:
-        return None
     from tariffs.intake import value_at
 
-    return value_at(work.frame.columns[name], row)
+    return value_at(work.frame.columns[name], row) if name in work.frame.columns else None
 
 
 def _called(work: _Work, row: int) -> str:

@@ -22,6 +22,7 @@ from tariffs.compare import explained_of, percent
 from tariffs.compare_words import as_json, reason, text
 from tariffs.errors import FactsError, TariffError
 from tariffs.money import total
+from tests.raw_texts import texts
 
 ROOT = Path(__file__).parent.parent
 YANGQUAN = ROOT / "examples" / "yangquan" / "rules"
@@ -52,15 +53,12 @@ def test_whole_coins_are_read_from_decimals_of_every_width() -> None:
 
 
 def test_texts_that_are_no_utf_8_are_groups_keys_and_refusals_like_any_other() -> None:
-    """As writers of Parquet make them that take GBK for UTF-8."""
-
-    def texts(*words: bytes) -> Any:
-        plain: Any = pa.array(words, pa.binary())
-        return pa.Array.from_buffers(pa.string(), len(plain), plain.buffers())
-
     old, new = beijing()
     bad = b"\xb5\xa5"
-    columns = {"account": texts(b"a", bad, b"c"), "payer": texts(b"other", b"other", bad), "district": texts(bad, b"x", b"y")}
+    columns = {
+        name: texts(pa.string(), words)
+        for name, words in {"account": [b"a", bad, b"c"], "payer": [b"other", b"other", bad], "district": [bad, b"x", b"y"]}.items()
+    }
     found = tariffs.compare(old, new, pa.table(columns | {"weight": ["1", "2", "3"], "quota": pa.nulls(3)}), by=["payer", "district"], key="account")
     assert {group.members for group in found.groups} == {("other", str(bad)), ("other", "x"), (str(bad), "y")}
     assert text(found, "en").count(str(bad)) >= 3

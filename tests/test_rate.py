@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
 from datetime import date
 from decimal import Decimal as D
 from pathlib import Path
@@ -20,6 +19,7 @@ from tariffs import rate as rate_module
 from tariffs.money import Mode, round_ratio
 from tariffs.program import program_of
 from tariffs.scaled import round_whole
+from tests.raw_texts import texts
 
 BODY = """\
 language: 1
@@ -468,14 +468,6 @@ def test_a_dictionary_of_bytes_reads_like_any_other(kind: Any) -> None:
 
 BAD_TEXT = b"\xb5\xa5\xce\xbb"
 LONG_TEXTS = [b"1" * 25, b"0." + b"1" * 28]  # no type of Arrow's holds both
-
-
-def texts(kind: Any, words: Sequence[bytes]) -> Any:
-    """A column of texts that nobody looked at, as writers of Parquet make them that take GBK for UTF-8."""
-    plain: Any = pa.array(words, pa.large_binary() if kind == pa.large_string() else pa.binary())
-    if kind == pa.string_view():
-        return plain.cast(pa.binary_view()).view(kind)
-    return pa.Array.from_buffers(kind, len(plain), plain.buffers())
 
 
 @pytest.mark.parametrize("engine", ["numpy", "fused"])

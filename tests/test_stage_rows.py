@@ -13,6 +13,7 @@ import pytest
 import tariffs
 from tariffs import periods_in, stage_rows
 from tariffs.columns import open_frame
+from tests.raw_texts import texts
 
 RULE = tariffs.parse(
     b"""
@@ -179,17 +180,11 @@ def test_a_single_row_is_looked_at_too(day: date, whole: bool) -> None:
 
 
 def test_accounts_whose_names_are_no_utf_8_are_told_by_their_bytes() -> None:
-    """As writers of Parquet make them that take GBK for UTF-8."""
-
-    def names(*words: bytes) -> Any:
-        plain: Any = pa.array(words, pa.binary())
-        return pa.Array.from_buffers(pa.string(), len(plain), plain.buffers())
-
-    def refusal(own: Any, theirs: Any) -> str:
-        stage = pa.table({"account": theirs, "start": pa.array([FIRST], pa.date32()), "flow": [3]})
+    def refusal(own: list[bytes], theirs: list[bytes]) -> str:
+        stage = pa.table({"account": texts(pa.string(), theirs), "start": pa.array([FIRST], pa.date32()), "flow": [3]})
         with pytest.raises(tariffs.FactsError) as caught:
-            RULE.rate(pa.table({"account": own, "design": [5] * len(own)}), stage=stage, period=(FIRST, SECOND))
+            RULE.rate(pa.table({"account": texts(pa.string(), own), "design": [5] * len(own)}), stage=stage, period=(FIRST, SECOND))
         return str(caught.value)
 
-    assert "b'\\xb5\\xa5'" in refusal(names(b"a"), names(b"\xb5\xa5"))
-    assert "b'\\xb5\\xa5'" in refusal(names(b"\xb5\xa5", b"\xb5\xa5"), names(b"\xb5\xa5"))
+    assert "b'\\xb5\\xa5'" in refusal([b"a"], [b"\xb5\xa5"])
+    assert "b'\\xb5\\xa5'" in refusal([b"\xb5\xa5", b"\xb5\xa5"], [b"\xb5\xa5"])
