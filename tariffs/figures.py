@@ -63,7 +63,8 @@ def shown(value: object) -> str:
     if isinstance(value, int) and abs(value) >= 10**_SHOWN:
         return "10…0"  # str() of a huge int is slow, and refused by Python past 4,300 digits
     text = str(value)
-    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    text = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate goes into no message otherwise
 
 
 def number_problems(item: Input, value: Decimal) -> list[Problem]:

@@ -596,3 +596,11 @@ def test_a_charge_that_applies_to_all_is_known_from_the_choices_alone(engine: An
     assert (kept["total"], told["row"], told["code"]) == ([D("300.00"), None, None, D("600.00")], [1, 2], ["nothing-applies", "missing-fact"])
     by_days = version(QUOTA.replace('payer == "other"', "period_days > few").replace("values:", "values:\n  few: {value: 1, unit: day}"))
     assert by_days.rate({**frame, "payer": ["other"] * 4}, period=MONTH, engine=engine)["quota_fee"] == [None] * 4
+
+
+def test_half_a_pair_of_a_text_is_told_as_its_escape() -> None:
+    """A list may hold what no column of texts does; the reasons are columns of texts."""
+    frame = {"payer": ["\udcb5", "other"], "weight": ["5", "\ud800"]}
+    _, reasons = version(QUOTA).rate(frame, errors="return")
+    assert reasons["code"] == ["unknown-choice", "not-a-number"]
+    assert [name in reason for name, reason in zip(("\\udcb5", "\\ud800"), reasons["reason"], strict=True)] == [True, True]
