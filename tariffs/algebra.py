@@ -268,21 +268,18 @@ def ascend(first: m.Expr, second: m.Expr, known: Known) -> bool:
         return all(ascend(cell, others[key], known) for key, cell in first.cells if key in others)
     if first.type.high <= second.type.low or known(first, second):
         return True
-    (times, base), (other_times, other_base) = _multiple(first), _multiple(second)
+    (times, base), (other_times, other_base) = multiple(first), multiple(second)
     return times < other_times and shape(base) == shape(other_base) and base.type.low >= 0
 
 
-def _multiple(expr: m.Expr) -> tuple[Decimal, m.Expr]:
-    """``expr`` as a constant multiple of something."""
-    if isinstance(expr, m.Convert):
-        times, base = _multiple(expr.arg)
-        return EXACT.multiply(times, expr.factor), base
-    if isinstance(expr, m.Multiply):
-        for constant, rest in ((expr.left, expr.right), (expr.right, expr.left)):
-            if isinstance(constant, m.Const):
-                times, base = _multiple(rest)
-                return EXACT.multiply(times, constant.value), base
-    return Decimal(1), expr
+def multiple(expr: m.Expr) -> tuple[Fraction, m.Expr]:
+    """``expr`` as a constant, of whatever sign, times something that is no such product itself."""
+    match expr:
+        case m.Convert(arg=rest, factor=constant) | m.Multiply(left=m.Const(value=constant), right=rest) | m.Multiply(left=rest, right=m.Const(value=constant)):
+            times, base = multiple(rest)
+            return times * Fraction(constant), base
+        case _:
+            return Fraction(1), expr
 
 
 def blocks(quantity: m.Expr, edges: Sequence[m.Expr], rates: Sequence[m.Expr], text: str, known: Known) -> m.Expr:

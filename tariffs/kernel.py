@@ -18,6 +18,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from tariffs import model as m
+from tariffs.algebra import multiple
 from tariffs.scaled import (
     NARROW,
     SMALL,
@@ -494,15 +495,8 @@ def _compare(node: m.Compare, layout: Layout) -> Check:
 
 def _share(node: m.Expr) -> tuple[Fraction, m.Expr]:
     """A positive constant that an expression is multiplied by, and the rest of it."""
-    match node:
-        case m.Convert(arg=arg, factor=factor) if factor > 0:
-            share, rest = _share(arg)
-            return share * Fraction(factor), rest
-        case m.Multiply(left=m.Const(value=value), right=arg) | m.Multiply(left=arg, right=m.Const(value=value)) if value > 0:
-            share, rest = _share(arg)
-            return share * Fraction(value), rest
-        case _:
-            return Fraction(1), node
+    share, rest = multiple(node)
+    return (share, rest) if share > 0 else (Fraction(1), node)
 
 
 def _join(checks: Sequence[Check], every: bool) -> Check:
