@@ -13,6 +13,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +24,7 @@ from soak import decimal_words
 from soak.decimal_loop import Answer, Loop, rate_all
 from soak.pack_rows import Study
 from soak.pack_tables import Tables, loop_rows
+from tariffs import compiled
 from tariffs.frames import rate_file
 from tariffs.model import Version
 
@@ -85,13 +87,14 @@ def as_outcome(loop: Loop, answers: Sequence[Answer], seconds: float, kinds: Map
 def ways(version: Version) -> dict[str, Way]:
     """The paths there are: by NumPy and compiled, each with narrow columns too; with the stage's rows shuffled, or by files where there is none.
 
-    ``least``: narrow columns, and what comes in as narrow as its numbers allow.
+    ``least``: narrow columns, and what comes in as narrow as its numbers allow. ``streamed``: written past the caches, as many rows are.
     """
     found = {"numpy": in_memory(engine="numpy"), "narrow": in_memory(engine="numpy", narrow=True), "least": in_memory(least=True, engine="numpy", narrow=True)}
     if version.stage is not None:
         return {**found, "shuffled": shuffled}
-    compiled = {"fused": {}, "fused narrow": {"narrow": True}, "fused least": {"least": True, "narrow": True}}
-    return {**found, **{name: in_memory(engine="fused", **options) for name, options in compiled.items()}, "file": by_file()}
+    forms: dict[str, dict[str, bool]] = {"fused": {}, "fused narrow": {"narrow": True}, "fused least": {"least": True, "narrow": True}}
+    code = {name: in_memory(engine="fused", **options) for name, options in forms.items()}
+    return {**found, **code, **{f"{name} streamed": streamed(way) for name, way in code.items()}, "file": by_file()}
 
 
 def in_memory(*, least: bool = False, **options: Any) -> Way:
@@ -100,6 +103,16 @@ def in_memory(*, least: bool = False, **options: Any) -> Way:
         begin = time.perf_counter()
         result, problems = version.rate(made.frame, stage=made.stage, errors="return", workings=True, **options)
         return _outcome(result, problems, time.perf_counter() - begin)
+
+    return run
+
+
+def streamed(way: Way) -> Way:
+    """A way of few rows and any processor that writes as large frames are written where that is faster."""
+
+    def run(version: tariffs.TariffVersion, made: Tables, folder: Path) -> Outcome:
+        with patch.multiple(compiled, STREAMS=0, FASTER=("",)):
+            return way(version, made, folder)
 
     return run
 

@@ -141,8 +141,8 @@ def new_amounts(name: str, rows: int, places: int, reach: int, signed: bool, nar
     if reach >= 10**76:
         raise fail(FactsError, "amount-too-wide", name=name, digits=len(str(reach)))
     bits = width(reach, places, narrow)
-    memory: Any = pa.allocate_buffer(rows * bits // 8)
-    words = np.frombuffer(memory, np.int32 if bits == 32 else np.int64).reshape(rows, max(1, bits // 64))
+    memory: Any = pa.allocate_buffer(-(-rows * bits // 512) * 64)  # whole lines: compiled code may write them whole
+    words = np.frombuffer(memory, np.int32 if bits == 32 else np.int64)[: rows * max(1, bits // 64)].reshape(rows, max(1, bits // 64))
     return Amounts(name, places, signed, memory, words, np.full((rows + 63) // 64 * 8, 255, np.uint8) if nullable else None)
 
 

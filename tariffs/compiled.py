@@ -8,6 +8,7 @@ llvmlite is loaded here only, and only when something is compiled.
 from __future__ import annotations
 
 import ctypes
+import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, reduce
@@ -42,6 +43,10 @@ from tariffs.model import Input, Version
 
 CHUNK = 2**16  # rows that share one flag
 BLOCK = 2**12  # rows worked on at once: their codes and bits stay in the nearest cache
+STREAMED = 2**9  # so many where their amounts stay there too, before they are written past all caches
+LINE = 64  # bytes that memory is written by
+STREAMS = 2**22  # rows whose amounts are written past the caches: of fewer, who reads them next finds some there
+FASTER = ("znver",)  # the processors, as LLVM calls them, that were seen to do that faster
 CHAIN = 16  # members of a choice compared one by one; with more, a look-up a row is cheaper
 #: What an input brings, a word each: its address, that of its bits, their offset, and for a choice a table and its size.
 INPUT = ("", ".bits", ".offset", ".table", ".size")
@@ -93,6 +98,13 @@ def available() -> bool:
     return find_spec("llvmlite") is not None
 
 
+def streams(rows: int) -> bool:
+    """Whether the amounts of so many rows are written past the caches."""
+    import llvmlite.binding as llvm  # type: ignore[import-untyped]
+
+    return rows >= STREAMS and platform.machine() in ("x86_64", "AMD64") and llvm.get_host_cpu_name().startswith(FASTER)
+
+
 @dataclass(slots=True)
 class _Slot:
     """A machine, or none, once it is ``done``; ``lock`` is held by the thread that compiles it."""
@@ -105,14 +117,17 @@ class _Slot:
 _looking = Lock()
 
 
-def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...], *, wait: bool = True) -> Machine | None:
-    """Compiled once, by one thread. None where a number passes 64 bits even for small inputs, or another thread compiles it and one will not ``wait``."""
+def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...], *, streamed: bool = False, wait: bool = True) -> Machine | None:
+    """Compiled once, by one thread. None where a number passes 64 bits even for small inputs, or another thread compiles it and one will not ``wait``.
+
+    ``streamed``: amounts are written past the caches (``streams``).
+    """
     with _looking:  # else two threads that come at once would have a slot each
-        slot = _slot(version, shapes, outputs)
+        slot = _slot(version, shapes, outputs, streamed)
     if not slot.done and slot.lock.acquire(blocking=wait):
         try:
             if not slot.done:
-                slot.machine = _machine(version, shapes, outputs)
+                slot.machine = _machine(version, shapes, outputs, streamed)
                 slot.done = True
         finally:
             slot.lock.release()
@@ -120,12 +135,12 @@ def machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, 
 
 
 @lru_cache(maxsize=256)
-def _slot(_version: Version, _shapes: tuple[Shape, ...], _outputs: tuple[Output, ...]) -> _Slot:
+def _slot(_version: Version, _shapes: tuple[Shape, ...], _outputs: tuple[Output, ...], _streamed: bool) -> _Slot:
     return _Slot()
 
 
-def _machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...]) -> Machine | None:
-    written = write(version, shapes, outputs)
+def _machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output, ...], streamed: bool) -> Machine | None:
+    written = write(version, shapes, outputs, streamed=streamed)
     if written is None:
         return None
     text, digits = written
@@ -136,7 +151,7 @@ def _machine(version: Version, shapes: tuple[Shape, ...], outputs: tuple[Output,
 
 def translated(text: str) -> Any:
     """A module in LLVM's notation as machine code; what is returned owns its memory."""
-    import llvmlite.binding as llvm  # type: ignore[import-untyped]
+    import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
@@ -156,26 +171,28 @@ def translated(text: str) -> Any:
 
 @dataclass(slots=True)
 class _Text:
-    """The code around a row: what comes ``before`` all blocks, at the start of each ``block``, and its ``loops``, one after the other."""
+    """The code around a row: what comes ``before`` all blocks of at most ``rows``, at the start of each ``block``, and its ``loops``, one after the other."""
 
+    rows: int = BLOCK
     before: list[str] = field(default_factory=list)
     block: list[str] = field(default_factory=list)
+    columns: dict[str, int] = field(default_factory=dict)  # the bytes a row of each
     loops: list[str] = field(default_factory=list)
     last: str = "block"
 
 
-def write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output]) -> tuple[str, int] | None:
+def write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output], *, streamed: bool = False) -> tuple[str, int] | None:
     """The module in LLVM's notation, and the digits it takes; None as ``machine``."""
     for digits in DIGITS:
         try:
-            return _write(version, shapes, outputs, digits), digits
+            return _write(version, shapes, outputs, digits, streamed), digits
         except TooWideError:
             continue
     return None
 
 
-def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output], digits: int) -> str:
-    text = _Text()
+def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output], digits: int, streamed: bool) -> str:
+    text = _Text(STREAMED if streamed else BLOCK)
     scales = {item.full_name: item.type.places for item in version.inputs} | {output.name: output.kept for output in outputs}
     row = Row(Layout({name: {member: code for code, member in enumerate(choice.members)} for name, choice in version.choices.items()}, scales))
     inputs = {item.full_name: item for item in version.inputs}
@@ -194,18 +211,25 @@ def _write(version: Version, shapes: Sequence[Shape], outputs: Sequence[Output],
     lines = [charge.full_name for charge in version.charges if charge.kind == "line"]
     parts = [rescale(row, row.amounts[line], scales["total"] - scales[line]) for line in lines]
     found = row.amounts | {"total": reduce(lambda a, b: add(row, a, b), parts, const(0))}
+    written: list[str] = []
     optional: list[str] = []
     for index, output in enumerate(outputs):
         if output.bits:
             _words(text, f"o{index}", len(shapes) * len(INPUT) + index * len(OUTPUT), OUTPUT)
-            _store(text, row, f"o{index}", output.bits, rescale(row, found[output.name], output.places - output.kept))
+            written.append(f"o{index}")
+            here = _here(text, f"o{index}", output.bits // 8)
+            into = _buffer(text, f"o{index}", output.bits // 8) if streamed else here
+            _store(row, into, output.bits, rescale(row, found[output.name], output.places - output.kept))
             if applied.get(output.name, True) is not True:
                 optional.append(f"o{index}")
                 _store_flag(text, row, f"o{index}", bit(applied[output.name]))
     _loop(text, "row", "%count", [*row.lines, *_spoilt("row", bit(row.bad))])
+    if streamed:
+        for name, size in text.columns.items():
+            (_stream if name in written else _fetch)(text, name, size)
     for name in optional:
         _bits_out(text, name)
-    return _module(text, row.tables)
+    return _module(text, row.tables, streamed)
 
 
 def _words(text: _Text, name: str, first: int, parts: Sequence[str]) -> None:
@@ -220,6 +244,7 @@ def _words(text: _Text, name: str, first: int, parts: Sequence[str]) -> None:
 
 def _here(text: _Text, name: str, size: int) -> str:
     """A column from the block's first row on; ``size`` bytes a row."""
+    text.columns[name] = size
     text.block += [f"%{name}.skip = mul i64 %begin, {size}", f"%{name}.here = getelementptr i8, ptr %{name}.pointer, i64 %{name}.skip"]
     return f"%{name}.here"
 
@@ -244,8 +269,10 @@ def _spoilt(name: str, bad: str) -> list[str]:
     return [f"%{name}.ok = load i1, ptr %bad", f"%{name}.bad = or i1 %{name}.ok, {bad}", f"store i1 %{name}.bad, ptr %bad"]
 
 
-def _module(text: _Text, tables: Sequence[str]) -> str:
+def _module(text: _Text, tables: Sequence[str], streamed: bool) -> str:
     """One function: blocks of rows, and a flag for the chunk in which a bad row was met."""
+    declared = ["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)", "declare void @llvm.x86.sse.sfence()"] if streamed else []
+    settled = "call void @llvm.x86.sse.sfence()" if streamed else ""  # what was written past the caches is there for other threads
     head = f"""
 declare i64 @llvm.umin.i64(i64, i64)
 define void @rate(ptr noalias %slots, i64 %rows, ptr noalias %flags) {{
@@ -256,7 +283,7 @@ br label %block
 block:
 %begin = phi i64 [ 0, %entry ], [ %begin.next, %{text.last} ]
 %left = sub i64 %rows, %begin
-%count = call i64 @llvm.umin.i64(i64 %left, i64 {BLOCK})
+%count = call i64 @llvm.umin.i64(i64 %left, i64 {text.rows})
 %count.up = add i64 %count, 63
 %groups = lshr i64 %count.up, 6
 store i1 false, ptr %bad
@@ -273,14 +300,16 @@ store i8 %flag.after, ptr %flag
 %over = icmp uge i64 %begin.next, %rows
 br i1 %over, label %done, label %block
 done:
+{settled}
 ret void
 }}
 !0 = distinct !{{}}
 !1 = distinct !{{!1, !2, !3}}
 !2 = !{{!"llvm.loop.parallel_accesses", !0}}
 !3 = !{{!"llvm.loop.interleave.count", i32 2}}
+!4 = !{{i32 1}}
 """
-    return "\n".join([*tables, head, *text.block, *text.loops, tail])
+    return "\n".join([*declared, *tables, head, *text.block, *text.loops, tail])
 
 
 # --- columns in ---------------------------------------------------------------------------------------------------
@@ -351,7 +380,7 @@ def _choice(text: _Text, row: Row, name: str, shape: Shape) -> str:
         missing = _flag(inner, f"%{name}.null")
         unknown = bit(both(inner, unknown, negated(inner, missing)))
         code = put(inner, f"select i1 {missing}, {small} {count}, {small} {code}")
-    text.before.append(f"%{name}.codes = alloca [{BLOCK} x {small}], align 64")
+    text.before.append(f"%{name}.codes = alloca [{text.rows} x {small}], align 64")
     to = put(inner, f"getelementptr {small}, ptr %{name}.codes, i64 %at")
     store = f"store {small} {code}, ptr {to}, !llvm.access.group !0"
     _loop(text, f"{name}.choice", "%count", [*inner.lines, store, *_spoilt(f"{name}.choice", unknown)])
@@ -383,7 +412,7 @@ def _by_table(inner: Row, name: str, shape: Shape, given: str) -> str:
 
 def _bits_in(text: _Text, row: Row, name: str) -> str:
     """Arrow's bits of a block (0: null) as bytes that are 1 where null, 64 at a time; they may start within a byte."""
-    text.before.append(f"%{name}.null = alloca [{BLOCK} x i8], align 64")
+    text.before.append(f"%{name}.null = alloca [{text.rows} x i8], align 64")
     inner = Row(row.layout, f"{name}.n")
     rows = put(inner, "shl i64 %at, 6")
     place = put(inner, f"add i64 {put(inner, f'add i64 {rows}, %begin')}, %{name}.offset.word")
@@ -407,9 +436,9 @@ def _flag(row: Row, flags: str) -> str:
 # --- columns out --------------------------------------------------------------------------------------------------
 
 
-def _store(text: _Text, row: Row, name: str, bits: int, value: Num) -> None:
+def _store(row: Row, here: str, bits: int, value: Num) -> None:
     """The amount in ``bits``: its lowest word, and copies of its sign. A constant may be wider."""
-    here, words = _here(text, name, bits // 8), bits // 64
+    words = bits // 64
     if bits == 32:
         to = put(row, f"getelementptr i32, ptr {here}, i64 %at")
         row.lines.append(f"store i32 {half(row, value)}, ptr {to}, !llvm.access.group !0")
@@ -424,8 +453,32 @@ def _store(text: _Text, row: Row, name: str, bits: int, value: Num) -> None:
         row.lines.append(f"store i64 {word}, ptr {to}, !llvm.access.group !0")
 
 
+def _buffer(text: _Text, name: str, size: int) -> str:
+    """Room for a block of a column, in the nearest cache."""
+    text.before.append(f"%{name}.buffer = alloca [{text.rows * size} x i8], align {LINE}")
+    return f"%{name}.buffer"
+
+
+def _fetch(text: _Text, name: str, size: int) -> None:
+    """The next block's rows of a column are asked for, and come while this one's amounts are written; past the end of a column that does nothing."""
+    inner = Row(Layout({}, {}), f"{name}.f")
+    offset = put(inner, f"add i64 {put(inner, f'mul i64 %at, {LINE}')}, {text.rows * size}")
+    at = put(inner, f"getelementptr i8, ptr %{name}.here, i64 {offset}")
+    _loop(text, f"{name}.fetch", str(text.rows * size // LINE), [*inner.lines, f"call void @llvm.prefetch.p0(ptr {at}, i32 0, i32 3, i32 1)"])
+
+
+def _stream(text: _Text, name: str, size: int) -> None:
+    """The block's amounts to where they belong, a line of memory at a time, whose last bytes are nobody's: no cache reads what is overwritten."""
+    up = f"%{name}.lines.up"
+    text.loops += [f"%{name}.bytes = mul i64 %count, {size}", f"{up} = add i64 %{name}.bytes, {LINE - 1}", f"%{name}.lines = udiv i64 {up}, {LINE}"]
+    inner, kind = Row(Layout({}, {}), f"{name}.s"), f"<{LINE // 8} x i64>"
+    value = put(inner, f"load {kind}, ptr {put(inner, f'getelementptr {kind}, ptr %{name}.buffer, i64 %at')}, align {LINE}")
+    to = put(inner, f"getelementptr {kind}, ptr %{name}.here, i64 %at")
+    _loop(text, f"{name}.stream", f"%{name}.lines", [*inner.lines, f"store {kind} {value}, ptr {to}, align {LINE}, !nontemporal !4"])
+
+
 def _store_flag(text: _Text, row: Row, name: str, holds: str) -> None:
-    text.before.append(f"%{name}.flags = alloca [{BLOCK} x i8], align 64")
+    text.before.append(f"%{name}.flags = alloca [{text.rows} x i8], align 64")
     to = put(row, f"getelementptr i8, ptr %{name}.flags, i64 %at")
     row.lines.append(f"store i8 {put(row, f'zext i1 {holds} to i8')}, ptr {to}, !llvm.access.group !0")
 

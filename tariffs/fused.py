@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
-from math import ceil, floor
+from math import ceil, floor, gcd
 from typing import assert_never
 
 from tariffs import model as m
 from tariffs.kernel import Layout, common_places, natural_places, position
 from tariffs.money import Mode
+from tariffs.needs import always_applies
 from tariffs.scaled import NARROW, SMALL, least_places, scaled
 
 #: A yes or no: known while writing, or the name of an i1.
@@ -74,6 +75,7 @@ class Row:
     lines: list[str] = field(default_factory=list)
     seen: dict[str, str] = field(default_factory=dict)
     halves: dict[str, str] = field(default_factory=dict)  # the i32 that an i64 was made of
+    products: dict[str, tuple[int, Num]] = field(default_factory=dict)  # the constant above 1 and the number that an i64 is the product of
     tables: list[str] = field(default_factory=list)
 
 
@@ -110,6 +112,11 @@ def negated(row: Row, a: Bit) -> Bit:
 
 def compared(row: Row, sign: str, a: Num, b: Num) -> Bit:
     """``sign`` is LLVM's; where bounds decide, nothing is written."""
+    _, a, b = shared(row, a, b)
+    return _compared(row, sign, a, b)
+
+
+def _compared(row: Row, sign: str, a: Num, b: Num) -> Bit:
     less, more = a.high < b.low, a.low > b.high
     if less or more:
         return sign == "ne" or sign[:2] == ("sl" if less else "sg")
@@ -178,22 +185,63 @@ def _computed(row: Row, op: str, a: Num, b: Num, ends: Sequence[int]) -> Num:
 def add(row: Row, a: Num, b: Num) -> Num:
     if "0" in (a.text, b.text):
         return b if a.text == "0" else a
-    return _computed(row, "add", a, b, (a.low + b.low, a.high + b.high))
+    share, a, b = shared(row, a, b)
+    return multiply(row, _computed(row, "add", a, b, (a.low + b.low, a.high + b.high)), const(share))
 
 
 def subtract(row: Row, a: Num, b: Num) -> Num:
-    return a if b.text == "0" else _computed(row, "sub", a, b, (a.low - b.high, a.high - b.low))
+    if b.text == "0":
+        return a
+    share, a, b = shared(row, a, b)
+    return multiply(row, _computed(row, "sub", a, b, (a.low - b.high, a.high - b.low)), const(share))
 
 
 def multiply(row: Row, a: Num, b: Num) -> Num:
     if "1" in (a.text, b.text):
         return b if a.text == "1" else a
+    if a.low == a.high:
+        a, b = b, a
+    if a.low == a.high or b.low != b.high or b.low < 0:
+        return _product(row, a, b)
+    share, base = _factored(row, a)
+    found = _product(row, base, const(share * b.low))
+    if found.low != found.high:
+        row.products[found.text] = share * b.low, base
+    return found
+
+
+def _product(row: Row, a: Num, b: Num) -> Num:
     return _computed(row, "mul", a, b, [x * y for x in (a.low, a.high) for y in (b.low, b.high)])
+
+
+def _factored(row: Row, a: Num) -> tuple[int, Num]:
+    """The constant that a number was multiplied by, and what that was: what they are added to, compared with or divided by may have a factor in common."""
+    share, base = row.products.get(a.text, (1, a))
+    return share, base if share == 1 else _bounded(base.text, max(base.low, -(-a.low // share)), min(base.high, a.high // share))
+
+
+def shared(row: Row, a: Num, b: Num) -> tuple[int, Num, Num]:
+    """A positive constant that both numbers are multiples of, and both without it."""
+    if a.low == a.high and b.low == b.high:
+        return 1, a, b
+    share = gcd(*(abs(n.low) if n.low == n.high else _factored(row, n)[0] for n in (a, b)))
+    return (share, _without(row, a, share), _without(row, b, share)) if share > 1 else (1, a, b)
+
+
+def _without(row: Row, a: Num, share: int) -> Num:
+    """``a / share``, which is known to be whole."""
+    if a.low == a.high:
+        return const(a.low // share)
+    own, base = _factored(row, a)
+    return multiply(row, base, const(own // share))
 
 
 def select(row: Row, holds: Bit, then: Num, other: Num) -> Num:
     if isinstance(holds, bool) or then.text == other.text:
         return then if holds else other
+    share, then, other = shared(row, then, other)
+    if share > 1:
+        return multiply(row, select(row, holds, then, other), const(share))
     low, high = min(then.low, other.low), max(then.high, other.high)
     if max(-low, high) >= NARROW:
         raise TooWideError
@@ -203,13 +251,15 @@ def select(row: Row, holds: Bit, then: Num, other: Num) -> Num:
 
 
 def lesser(row: Row, a: Num, b: Num) -> Num:
+    share, a, b = shared(row, a, b)
     found = select(row, compared(row, "slt", a, b), a, b)
-    return _bounded(found.text, min(a.low, b.low), min(a.high, b.high))
+    return multiply(row, _bounded(found.text, min(a.low, b.low), min(a.high, b.high)), const(share))
 
 
 def greater(row: Row, a: Num, b: Num) -> Num:
+    share, a, b = shared(row, a, b)
     found = select(row, compared(row, "sgt", a, b), a, b)
-    return _bounded(found.text, max(a.low, b.low), max(a.high, b.high))
+    return multiply(row, _bounded(found.text, max(a.low, b.low), max(a.high, b.high)), const(share))
 
 
 def rescale(row: Row, a: Num, by: int) -> Num:
@@ -222,6 +272,11 @@ def exact_quotient(row: Row, a: Num, d: int) -> Num:
     low, high = -(-a.low // d), a.high // d
     if low >= high:
         return const(low)
+    own, base = _factored(row, a)
+    if d == 1:
+        return a
+    if (share := gcd(own, d)) > 1:
+        return exact_quotient(row, multiply(row, base, const(own // share)), d // share)
     twos = (d & -d).bit_length() - 1
     inverse = pow(d >> twos, -1, 2**64)
     if small(a):
@@ -241,10 +296,11 @@ def within(a: Num, kind: m.Type, places: int) -> Num:
 
 def rounded(row: Row, n: Num, d: Num, mode: Mode, taken: Bit) -> Num:
     """``n / d`` to a whole number, ``d > 0``: a floor after the mode's bias."""
+    _, n, d = shared(row, n, d)
     one, zero = const(1), const(0)
     if d.low != d.high or d.low <= 0:  # rows that do not come here may hold anything; 1 divides it without a trap
         most = SMALL - 1 if small(d) else NARROW  # its bounds hold for good rows only; what is looked at are the bits that are divided by
-        wrong = compared(row, "sle", Num(d.text, -most, most), zero)
+        wrong = _compared(row, "sle", Num(d.text, -most, most), zero)
         spoil(row, both(row, taken, wrong))
         d = _bounded(select(row, wrong, one, d).text, max(d.low, 1), max(d.high, 1))
     less, half = subtract(row, d, one), floored(row, d, const(2))
@@ -582,7 +638,8 @@ def charges(version: m.Version, row: Row) -> dict[str, Bit]:
         amount = number(charge.formula, row.layout.places[charge.full_name], row, _then(row, Path(), when))
         row.amounts[charge.full_name] = select(row, when.holds, amount, const(0))
         applied[charge.full_name] = when.holds
-    spoil(row, negated(row, reduce(lambda a, b: either(row, a, b), applied.values())))
+    if not always_applies(version):
+        spoil(row, negated(row, reduce(lambda a, b: either(row, a, b), applied.values())))
     for name, asked_for in row.needs.items():
         spoil(row, both(row, row.nulls[name], asked_for))
     return applied

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import product
+from math import prod
 
 from tariffs import model as m
 from tariffs.walk import Node, parts
+
+LOOKED_AT = 256  # combinations of choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +138,15 @@ def applies(charges: tuple[m.Charge, ...], choices: Mapping[str, str]) -> bool:
     """Whether some charge applies to these choices whatever the numbers are."""
     found = _Found(choices)
     return any(truth(charge.when, found) is True for charge in charges)
+
+
+@lru_cache(maxsize=256)
+def always_applies(version: m.Version) -> bool:
+    """Whether some charge applies to every row, whatever it says; False, too, where its choices have more combinations than are looked at."""
+    if any(charge.when is None for charge in version.charges):
+        return True
+    members = [[(name, member) for member in choice.members] for name, choice in version.choices.items()]
+    return prod(map(len, members)) <= LOOKED_AT and all(applies(version.charges, dict(pairs)) for pairs in product(*members))
 
 
 def refused(requires: tuple[m.Require, ...], choices: Mapping[str, str]) -> bool:

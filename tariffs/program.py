@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
-from itertools import product
-from math import prod
 
 from tariffs import intake, stages
 from tariffs.kernel import Check, Layout, check, most_of, plan, sum_of_amounts
 from tariffs.model import Charge, Expr, Input, Require, Round, Version
 from tariffs.money import places
-from tariffs.needs import applies
+from tariffs.needs import always_applies
 from tariffs.scaled import NARROW, SMALL, Plan, constant, least_places, reach, rescale, scaled
-
-LOOKED_AT = 256  # combinations of choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +81,7 @@ def _planned(version: Version, bounds: Mapping[str, int]) -> Program:
     small = frozenset(item.full_name for item in version.inputs if _size(item, layout) < SMALL and scaled(item.type.grid, scales[item.full_name]) < SMALL)
     lines = [charge for charge in version.charges if charge.kind == "line"]
     total_shown = max((shown[line.full_name] for line in lines), default=places(version.step))
-    return Program(version, layout, requires, tuple(charges), _total(lines, layout, total_shown), total_shown, small, _always(version), staged)
-
-
-@lru_cache(maxsize=256)
-def _always(version: Version) -> bool:
-    """Whether some charge applies to every row; False, too, where its choices have more combinations than are looked at."""
-    if any(charge.when is None for charge in version.charges):
-        return True
-    members = [[(name, member) for member in choice.members] for name, choice in version.choices.items()]
-    return prod(map(len, members)) <= LOOKED_AT and all(applies(version.charges, dict(pairs)) for pairs in product(*members))
+    return Program(version, layout, requires, tuple(charges), _total(lines, layout, total_shown), total_shown, small, always_applies(version), staged)
 
 
 def _size(item: Input, layout: Layout) -> int:

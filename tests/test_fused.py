@@ -24,10 +24,11 @@ from soak.pack_rows import periods_of
 from soak.packs import _facts
 from tariffs import binding, columns, compiled, rate
 from tariffs.fused import DOUBLE
+from tariffs.model import Version
 from tariffs.money import Mode, round_ratio
 from tariffs.program import program_of
 from tariffs.scaled import SMALL
-from tests.fused_alone import Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
+from tests.fused_alone import STREAMS, Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
 from tests.random_versions import PERIODS, random_facts, random_version
 from tests.test_rate import BODY, FRAME, QUOTA, refusal, version
 
@@ -104,14 +105,14 @@ charges:
 
 def test_what_32_bits_do_not_hold_of_a_bad_row_divides_nothing() -> None:
     """Its lower half may be 0, and the processor would stop the process."""
-    asked = "divide(a, b, 0.01)", "divide(a, b, 0.01) if b <= many else 0", "divide(a, b - c, 0.01) if b - c > 0 else 0"
-    for formula, most in zip(asked, ("1000", "100000000000", "100000000000"), strict=True):
+    asked = "divide(a, b, 0.01)", "divide(a, b, 0.01) if b <= many else 0", "divide(a, b - c, 0.01) if b - c > 0 else 0", "divide(a, b * two, 0.01)"
+    for formula, most in zip(asked, ("1000", "100000000000", "100000000000", "1000"), strict=True):
         c = "  c: {unit: t, step: 1, min: 0, max: 100000000000}\n" if " c" in formula else ""
         rule = version(f"""
 inputs:
   a: {{unit: CNY, step: 0.01, min: 0, max: 1000}}
   b: {{unit: t, step: 1, min: 1, max: {most}}}
-{c}values: {{one: {{value: 1, unit: t}}{", many: {value: 1000, unit: t}" if "many" in formula else ""}}}
+{c}values: {{one: {{value: 1, unit: t}}{", many: {value: 1000, unit: t}" if "many" in formula else ""}{", two: {value: 2}" if "two" in formula else ""}}}
 charges: {{fee: {{formula: "{formula.replace("(a,", "(a * one,")}"}}}}
 """)
         rows = [7, 2**32, 2**33, 1, 1000, 3 * 2**32, 8]
@@ -119,6 +120,89 @@ charges: {{fee: {{formula: "{formula.replace("(a,", "(a * one,")}"}}}}
         expected, told = rule.rate(table, errors="return", engine="numpy")
         found, refused = rule.rate(table, errors="return", engine="fused")
         assert found.equals(expected) and refused.equals(told)
+
+
+def test_what_numbers_are_multiples_of_is_taken_out_of_sums_choices_comparisons_and_quotients() -> None:
+    """Products with 60, 90 and -30 have factors in common, with each other and with what they are rounded to."""
+    rule = version("""
+inputs:
+  kind: {choices: {a: {en: one}, b: {en: other}}}
+  x: {unit: kg, step: 1, min: -1000000, max: 1000000}
+  y: {unit: kg, step: 1, min: 0, max: 1000000}
+values:
+  six: {value: 60, unit: CNY/kg}
+  nine: {value: 90, unit: CNY/kg}
+  loss: {value: -30, unit: CNY/kg}
+  fixed: {value: 120, unit: CNY}
+  none: {value: 0, unit: CNY}
+  seven: {value: 7, unit: CNY}
+  ninety: {value: 90, unit: CNY}
+  many: {value: 300, unit: CNY}
+  part: {value: 0.45}
+charges:
+  added: {kind: working, unit: CNY, formula: "x * six + y * nine - fixed"}
+  less: {kind: working, unit: CNY, formula: "fixed - (x * six - y * loss)"}
+  chosen: {kind: working, unit: CNY, formula: 'x * six if kind == "a" else y * nine'}
+  or_fixed: {kind: working, unit: CNY, formula: 'x * six if kind == "a" else fixed'}
+  or_none: {kind: working, unit: CNY, formula: 'x * six if kind == "a" else none'}
+  ends: {kind: working, unit: CNY, formula: "min(x * six, y * nine) + max(x * nine, fixed) + max(y * loss, x * loss)"}
+  shown: {kind: working, unit: CNY, formula: "round(x * six, seven, half_up) + round(added, ninety, half_even) + round(chosen, many, floor)"}
+  quotient: {kind: working, unit: CNY, formula: "divide(x * six, y * nine, 0.01) * fixed if y * nine > none else none"}
+  taken: {kind: working, unit: CNY, formula: "nine * y if x * part <= y * part and x * loss < y * loss or x * six == y * nine else six * x"}
+  bill: {formula: "round(added + less * part, 0.01)"}
+""")
+    random = Random("multiples")
+    marks = [0, 1, -1, 2, 3, 4, 7, 150, 10**6, -(10**6)]
+    facts: list[Facts] = [
+        {
+            "kind": random.choice("ab"),
+            "x": random.choice([*marks, random.randint(-(10**6), 10**6)]),
+            "y": abs(random.choice([*marks, random.randint(0, 10**6)])),
+        }
+        for _ in range(400)
+    ]
+    assert same(rule, facts, PERIODS[0], as_lists)
+
+
+@pytest.mark.skipif(not STREAMS, reason="no processor of that kind")
+@pytest.mark.parametrize("rows", [1, 7, 8, 9, 511, 512, 513, MANY])
+def test_amounts_written_past_the_caches_are_the_same_to_the_last_row(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "STREAMS", 0)
+    monkeypatch.setattr(compiled, "FASTER", ("",))
+    codes = (np.arange(rows) % 2).astype(np.int8)
+    whole = quotas(rows, np.zeros(rows, bool), ["other", "quota_unit"], codes)
+    faulty = quotas(rows, np.arange(rows) % 97 == 1, ["other", "quota_unit"], codes)
+    rule, made, original = version(QUOTA + f"# {rows} written past the caches\n"), list[bool](), compiled._machine
+
+    def noted(version: Version, shapes: tuple[compiled.Shape, ...], outputs: tuple[compiled.Output, ...], streamed: bool) -> compiled.Machine | None:
+        made.append(streamed)
+        return original(version, shapes, outputs, streamed)
+
+    monkeypatch.setattr(compiled, "_machine", noted)
+    for narrow in (False, True):
+        assert rule.rate(whole, engine="fused", narrow=narrow, threads=2).equals(rule.rate(whole, engine="numpy", narrow=narrow))
+        found, refused = rule.rate(faulty, engine="fused", errors="return", narrow=narrow)
+        expected, told = rule.rate(faulty, engine="numpy", errors="return", narrow=narrow)
+        assert found.equals(expected) and refused.equals(told)
+    assert made and all(made), "each was written so"
+
+
+def test_large_frames_alone_are_written_past_the_caches_and_only_where_that_was_seen_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiled, "FASTER", ("",))
+    assert [compiled.streams(rows) for rows in (compiled.STREAMS - 1, compiled.STREAMS)] == [False, STREAMS]
+    monkeypatch.setattr(compiled, "FASTER", ("no such processor",))
+    assert not compiled.streams(compiled.STREAMS)
+
+
+@pytest.mark.parametrize("bits", [32, 64, 128])
+def test_memory_of_amounts_is_whole_lines(bits: int) -> None:
+    """Compiled code writes the last of them whole; what is told is as many rows as there are."""
+    reach = {32: 10**8, 64: 10**17, 128: 10**37}[bits]
+    for rows in (0, 1, 15, 16, 17):
+        made = columns.new_amounts("x", rows, 2, reach, signed=True, narrow=True)
+        assert (made.memory.size % compiled.LINE, len(made.words), columns.bits_of(made)) == (0, rows, bits)
+        assert made.memory.size >= rows * bits // 8
+        assert len(columns.finish(made)) == rows
 
 
 # --- columns as they come -----------------------------------------------------------------------------------------
@@ -387,7 +471,7 @@ def test_threads_that_come_at_once_compile_once_and_auto_does_not_wait(monkeypat
     found = []
     assert bound[0] is not None
     key = rule.model, bound[0].shapes, bound[0].outputs
-    slot = compiled._slot(*key)
+    slot = compiled._slot(*key, False)
     assert slot.machine is machines[0]
     slot.done, slot.machine = False, None
     with slot.lock:  # another thread compiles it
