@@ -16,7 +16,11 @@ from importlib.util import find_spec
 from threading import Lock
 from typing import Any
 
-from tariffs.fused import (
+from tariffs.fused import charges
+from tariffs.intake import limits, safe
+from tariffs.kernel import Layout
+from tariffs.model import Input, Version
+from tariffs.registers import (
     Bit,
     Num,
     Row,
@@ -24,7 +28,6 @@ from tariffs.fused import (
     add,
     bit,
     both,
-    charges,
     const,
     either,
     exact_quotient,
@@ -37,9 +40,6 @@ from tariffs.fused import (
     spoil,
     whole,
 )
-from tariffs.intake import limits, safe
-from tariffs.kernel import Layout
-from tariffs.model import Input, Version
 
 CHUNK = 2**16  # rows that share one flag
 BLOCK = 2**12  # rows worked on at once: their codes and bits stay in the nearest cache

@@ -19,10 +19,11 @@ import pyarrow as pa
 from pyarrow import types
 
 from tariffs import compiled
-from tariffs.fused import Bit, Num, Path, Row, TooWideError, bit, both, const, either, multiply, negated, number, put, rounded, select, spoil, test
+from tariffs.fused import Path, number, test
 from tariffs.intake import Piece, limits, null_mask, read_numbers
 from tariffs.kernel import Layout
 from tariffs.model import Charge, Collect, Input
+from tariffs.registers import Bit, Num, Row, TooWideError, bit, both, const, either, multiply, negated, put, rounded, select, spoil
 from tariffs.scaled import NARROW, Ints, Mask, scaled
 
 LONGEST = 2**12  # rows an owner may have: what is added up is proven to fit for so many

@@ -109,23 +109,23 @@ FAULTS = [
     # the fused path: compiled
     Fault("fused.py", '"<=": "sle"', '"<=": "slt"'),
     Fault("fused.py", '"sle" if band.inclusive else "slt"', '"slt"'),
-    Fault("fused.py", "bias = subtract(row, half, select(row, both(row, below, even), one, zero))", "bias = half"),
-    Fault("fused.py", 'return put(row, f"add i64 {whole}, {over}")', "return whole"),
+    Fault("registers.py", "bias = subtract(row, half, select(row, both(row, below, even), one, zero))", "bias = half"),
+    Fault("registers.py", 'return put(row, f"add i64 {whole}, {over}")', "return whole"),
     Fault("fused.py", "row.needs[name] = either(row, row.needs.get(name, False), path.may)", "row.needs[name] = path.may"),
     Fault("fused.py", "row.amounts[charge.full_name] = select(row, when.holds, amount, const(0))", "row.amounts[charge.full_name] = amount"),
-    Fault("fused.py", "DOUBLE = 2**51", "DOUBLE = 2**62"),
-    Fault("fused.py", "return const(a.low // share)", "return a"),
-    Fault("fused.py", "row.products[found.text] = share * b.low, base", "row.products[found.text] = b.low, base"),
-    Fault("fused.py", "const(own // share)), d // share)", "const(own // share)), d)"),
-    Fault("fused.py", "_, n, d = shared(row, n, d)", "_, n, _ = shared(row, n, d)"),
+    Fault("registers.py", "DOUBLE = 2**51", "DOUBLE = 2**62"),
+    Fault("registers.py", "return const(a.low // share)", "return a"),
+    Fault("registers.py", "row.products[found.text] = share * b.low, base", "row.products[found.text] = b.low, base"),
+    Fault("registers.py", "const(own // share)), d // share)", "const(own // share)), d)"),
+    Fault("registers.py", "_, n, d = shared(row, n, d)", "_, n, _ = shared(row, n, d)"),
     Fault(
         "fused.py", "_, a, b = shared(row, a, b)\n    return _compared(row, sign, a, b)", "_, a, _ = shared(row, a, b)\n    return _compared(row, sign, a, b)"
     ),
     Fault("fused.py", "if not always_applies(version):", "if False:"),
-    Fault("fused.py", 'wrong = _compared(row, "sle"', 'wrong = compared(row, "sle"'),
+    Fault("registers.py", 'wrong = _compared(row, "sle"', 'wrong = compared(row, "sle"'),
     Fault("compiled.py", "add i64 %{name}.bytes, {LINE - 1}", "add i64 %{name}.bytes, 0"),
-    Fault("fused.py", "put(row, f'ashr i64 {a.text}, {twos}')", "a.text"),
-    Fault("fused.py", "put(row, f'ashr i32 {half(row, a)}, {twos}')", "half(row, a)"),
+    Fault("registers.py", "put(row, f'ashr i64 {a.text}, {twos}')", "a.text"),
+    Fault("registers.py", "put(row, f'ashr i32 {half(row, a)}, {twos}')", "half(row, a)"),
     Fault("compiled.py", '{high - low}")', '{high - low + 1}")'),
     Fault("compiled.py", 'sign = "0" if value.low >= 0', 'sign = "0" if value.high >= 0'),
     Fault("binding.py", "return buffer.address, array.offset", "return buffer.address, 0"),
@@ -208,7 +208,9 @@ def caught_by(fault: Fault, folder: Path) -> str:
     """The test that fails under ``fault`` in a copy of the tree; empty where none does."""
     near = f"tests/{NEAR.get(fault.file)}.py"
     with seeded(fault, folder):
-        return failing(folder, FUSED if fault.file in ("fused.py", "compiled.py", "binding.py") else sorted(SUITE, key=lambda name: name != near))
+        return failing(
+            folder, FUSED if fault.file in ("fused.py", "registers.py", "compiled.py", "binding.py") else sorted(SUITE, key=lambda name: name != near)
+        )
 
 
 def failing(folder: Path, suite: Sequence[str]) -> str:

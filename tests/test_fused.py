@@ -23,10 +23,10 @@ from soak.differential import Facts, as_texts, one_by_one
 from soak.pack_rows import periods_of
 from soak.packs import _facts
 from tariffs import binding, columns, compiled, rate
-from tariffs.fused import DOUBLE
 from tariffs.model import Version
 from tariffs.money import Mode, round_ratio
 from tariffs.program import program_of
+from tariffs.registers import DOUBLE
 from tariffs.scaled import SMALL
 from tests.fused_alone import STREAMS, Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
 from tests.random_versions import PERIODS, random_facts, random_version
