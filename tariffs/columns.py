@@ -191,9 +191,9 @@ def finish(amounts: Amounts) -> Array:
     """The Arrow column; its memory is the words themselves."""
     rows = len(amounts.words)
     make, digits = KINDS[bits_of(amounts)]
-    kind = make(digits, amounts.places)
-    found = None if amounts.valid is None else pa.Array.from_buffers(kind, rows, [_buffer(amounts.valid), amounts.memory])
-    return found if found is not None and found.null_count else pa.Array.from_buffers(kind, rows, [None, amounts.memory])
+    kind, memory = make(digits, amounts.places), amounts.memory.slice(0, amounts.words.nbytes)  # what lies behind is nobody's, and in no file
+    found = None if amounts.valid is None else pa.Array.from_buffers(kind, rows, [_buffer(amounts.valid), memory])
+    return found if found is not None and found.null_count else pa.Array.from_buffers(kind, rows, [None, memory])
 
 
 def _buffer(memory: Any) -> pa.Buffer:

@@ -44,6 +44,7 @@ from tariffs.registers import (
 CHUNK = 2**16  # rows that share one flag
 BLOCK = 2**12  # rows worked on at once: their codes and bits stay in the nearest cache
 STREAMED = 2**9  # so many where their amounts stay there too, before they are written past all caches
+NEAR = 2**17  # bytes that a block's amounts may have for that
 LINE = 64  # bytes that memory is written by
 STREAMS = 2**22  # rows whose amounts are written past the caches: of fewer, who reads them next finds some there
 FASTER = ("znver",)  # the processors, as LLVM calls them, that were seen to do that faster
@@ -98,11 +99,13 @@ def available() -> bool:
     return find_spec("llvmlite") is not None
 
 
-def streams(rows: int) -> bool:
-    """Whether the amounts of so many rows are written past the caches."""
+def streams(rows: int, outputs: Sequence[Output]) -> bool:
+    """Whether the amounts of so many rows are written past the caches. With many columns a block's would lie in none of the near ones, and fill the stack."""
+    if rows < STREAMS or platform.machine() not in ("x86_64", "AMD64") or sum(output.bits for output in outputs) // 8 * STREAMED > NEAR:
+        return False
     import llvmlite.binding as llvm  # type: ignore[import-untyped]
 
-    return rows >= STREAMS and platform.machine() in ("x86_64", "AMD64") and llvm.get_host_cpu_name().startswith(FASTER)
+    return bool(llvm.get_host_cpu_name().startswith(FASTER))
 
 
 @dataclass(slots=True)
@@ -271,7 +274,6 @@ def _spoilt(name: str, bad: str) -> list[str]:
 
 def _module(text: _Text, tables: Sequence[str], streamed: bool) -> str:
     """One function: blocks of rows, and a flag for the chunk in which a bad row was met."""
-    declared = ["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)", "declare void @llvm.x86.sse.sfence()"] if streamed else []
     settled = "call void @llvm.x86.sse.sfence()" if streamed else ""  # what was written past the caches is there for other threads
     head = f"""
 declare i64 @llvm.umin.i64(i64, i64)
@@ -309,7 +311,7 @@ ret void
 !3 = !{{!"llvm.loop.interleave.count", i32 2}}
 !4 = !{{i32 1}}
 """
-    return "\n".join([*declared, *tables, head, *text.block, *text.loops, tail])
+    return "\n".join([*(_STREAMING if streamed else ()), *tables, head, *text.block, *text.loops, tail])
 
 
 # --- columns in ---------------------------------------------------------------------------------------------------
@@ -461,20 +463,51 @@ def _buffer(text: _Text, name: str, size: int) -> str:
 
 def _fetch(text: _Text, name: str, size: int) -> None:
     """The next block's rows of a column are asked for, and come while this one's amounts are written; past the end of a column that does nothing."""
-    inner = Row(Layout({}, {}), f"{name}.f")
-    offset = put(inner, f"add i64 {put(inner, f'mul i64 %at, {LINE}')}, {text.rows * size}")
-    at = put(inner, f"getelementptr i8, ptr %{name}.here, i64 {offset}")
-    _loop(text, f"{name}.fetch", str(text.rows * size // LINE), [*inner.lines, f"call void @llvm.prefetch.p0(ptr {at}, i32 0, i32 3, i32 1)"])
+    at = f"%{name}.next"
+    text.loops += [f"{at} = getelementptr i8, ptr %{name}.here, i64 {text.rows * size}", f"call void @fetch(ptr {at}, i64 {text.rows * size // LINE})"]
 
 
 def _stream(text: _Text, name: str, size: int) -> None:
     """The block's amounts to where they belong, a line of memory at a time, whose last bytes are nobody's: no cache reads what is overwritten."""
     up = f"%{name}.lines.up"
     text.loops += [f"%{name}.bytes = mul i64 %count, {size}", f"{up} = add i64 %{name}.bytes, {LINE - 1}", f"%{name}.lines = udiv i64 {up}, {LINE}"]
-    inner, kind = Row(Layout({}, {}), f"{name}.s"), f"<{LINE // 8} x i64>"
-    value = put(inner, f"load {kind}, ptr {put(inner, f'getelementptr {kind}, ptr %{name}.buffer, i64 %at')}, align {LINE}")
-    to = put(inner, f"getelementptr {kind}, ptr %{name}.here, i64 %at")
-    _loop(text, f"{name}.stream", f"%{name}.lines", [*inner.lines, f"store {kind} {value}, ptr {to}, align {LINE}, !nontemporal !4"])
+    text.loops.append(f"call void @stream(ptr %{name}.buffer, ptr %{name}.here, i64 %{name}.lines)")
+
+
+def _over_lines(name: str, given: str, body: str) -> str:
+    """A function over ``%lines``, at least 1, that is written once whatever columns there are; ``body`` is what it does at ``%at``."""
+    return f"""
+define internal void @{name}({given}, i64 %lines) noinline {{
+entry:
+br label %line
+line:
+%at = phi i64 [ 0, %entry ], [ %next, %line ]
+{body}
+%next = add nuw nsw i64 %at, 1
+%over = icmp eq i64 %next, %lines
+br i1 %over, label %done, label %line
+done:
+ret void
+}}
+"""
+
+
+_FETCH = f"""
+%to = getelementptr [{LINE} x i8], ptr %column, i64 %at
+call void @llvm.prefetch.p0(ptr %to, i32 0, i32 3, i32 1)
+"""
+_STREAM = f"""
+%given = getelementptr [{LINE} x i8], ptr %from, i64 %at
+%line.value = load <{LINE // 8} x i64>, ptr %given, align {LINE}
+%to = getelementptr [{LINE} x i8], ptr %column, i64 %at
+store <{LINE // 8} x i64> %line.value, ptr %to, align {LINE}, !nontemporal !4
+"""
+_STREAMING = (
+    "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
+    "declare void @llvm.x86.sse.sfence()",
+    _over_lines("fetch", "ptr %column", _FETCH),
+    _over_lines("stream", "ptr noalias %from, ptr noalias %column", _STREAM),
+)
 
 
 def _store_flag(text: _Text, row: Row, name: str, holds: str) -> None:

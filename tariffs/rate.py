@@ -168,20 +168,24 @@ def _fast(program: Program, frame: Frame, period: Period | None, by_row: bool, o
         return None  # its stage is compiled, and that is where the rows are
     if engine == "auto" and not (_pays(program.version, frame.rows) and compiled.available()):
         return None
-    found = _bind(program, frame, period, by_row, outputs, streamed=compiled.streams(frame.rows), wait=engine == "fused")
+    found = _bind(program, frame, period, by_row, outputs, wait=engine == "fused")
     if found is None and engine == "fused":
         raise fail(TariffError, "fused-wide", version=program.version.name)
     return found
 
 
 def _bind(
-    program: Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts], *, streamed: bool = False, wait: bool = True
+    program: Program, frame: Frame, period: Period | None, by_row: bool, outputs: Sequence[Amounts], *, streamed: bool | None = None, wait: bool = True
 ) -> binding.Bound | None:
-    """The frame bound to code compiled for it; None where its numbers pass 64 bits, or another thread compiles it just now and one will not ``wait``."""
+    """The frame bound to code compiled for it; None where its numbers pass 64 bits, or another thread compiles it just now and one will not ``wait``.
+
+    ``streamed``: whether amounts are written past the caches; None for where that pays.
+    """
     bits = {amounts.name: columns.bits_of(amounts) for amounts in outputs}
     wanted = [*((c.charge.full_name, c.shown) for c in program.charges), ("total", program.total_shown)]
     written = tuple(compiled.Output(name, shown, bits.get(name, 0), _kept_at(program, name)) for name, shown in wanted)
     shapes = binding.shapes(program.version, frame, period, by_row)
+    streamed = compiled.streams(frame.rows, written) if streamed is None else streamed
     machine = compiled.machine(program.version, shapes, written, streamed=streamed, wait=wait)
     return None if machine is None else binding.Bound(program.version, frame, period, machine, shapes, written, {amounts.name: amounts for amounts in outputs})
 

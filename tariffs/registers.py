@@ -51,7 +51,7 @@ class Row:
     lines: list[str] = field(default_factory=list)
     seen: dict[str, str] = field(default_factory=dict)
     halves: dict[str, str] = field(default_factory=dict)  # the i32 that an i64 was made of
-    products: dict[str, tuple[int, Num]] = field(default_factory=dict)  # the constant above 1 and the number that an i64 is the product of
+    products: dict[str, tuple[int, str]] = field(default_factory=dict)  # the constant above 1 and the other i64 that an i64 is the product of
     tables: list[str] = field(default_factory=list)
 
 
@@ -176,7 +176,7 @@ def multiply(row: Row, a: Num, b: Num) -> Num:
     share, base = _factored(row, a)
     found = _product(row, base, const(share * b.low))
     if found.low != found.high:
-        row.products[found.text] = share * b.low, base
+        row.products[found.text] = share * b.low, base.text
     return found
 
 
@@ -185,9 +185,12 @@ def _product(row: Row, a: Num, b: Num) -> Num:
 
 
 def _factored(row: Row, a: Num) -> tuple[int, Num]:
-    """The constant that a number was multiplied by, and what that was: what they are added to, compared with or divided by may have a factor in common."""
-    share, base = row.products.get(a.text, (1, a))
-    return share, base if share == 1 else bounded(base.text, max(base.low, -(-a.low // share)), min(base.high, a.high // share))
+    """The constant that a number was multiplied by, and what that was: what they are added to, compared with or divided by may have a factor in common.
+
+    Its bounds follow from those that ``a`` has here; under another condition the same product may have others.
+    """
+    share, base = row.products.get(a.text, (1, a.text))
+    return share, a if share == 1 else bounded(base, -(-a.low // share), a.high // share)
 
 
 def shared(row: Row, a: Num, b: Num) -> tuple[int, Num, Num]:
@@ -207,8 +210,10 @@ def _without(row: Row, a: Num, share: int) -> Num:
 
 
 def select(row: Row, holds: Bit, then: Num, other: Num) -> Num:
-    if isinstance(holds, bool) or then.text == other.text:
+    if isinstance(holds, bool):
         return then if holds else other
+    if then.text == other.text:  # the condition may bound it on one side only
+        return bounded(then.text, min(then.low, other.low), max(then.high, other.high))
     share, then, other = shared(row, then, other)
     if share > 1:
         return multiply(row, select(row, holds, then, other), const(share))

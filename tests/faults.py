@@ -115,7 +115,14 @@ FAULTS = [
     Fault("fused.py", "row.amounts[charge.full_name] = select(row, when.holds, amount, const(0))", "row.amounts[charge.full_name] = amount"),
     Fault("registers.py", "DOUBLE = 2**51", "DOUBLE = 2**62"),
     Fault("registers.py", "return const(a.low // share)", "return a"),
-    Fault("registers.py", "row.products[found.text] = share * b.low, base", "row.products[found.text] = b.low, base"),
+    Fault("registers.py", "return bounded(then.text, min(then.low, other.low), max(then.high, other.high))", "return then"),
+    Fault(
+        "registers.py",
+        "return share, a if share == 1 else bounded(base",
+        "a = row.numbers.setdefault(base + str(share), a)\n    return share, a if share == 1 else bounded(base",
+    ),
+    Fault("registers.py", "bounded(base, -(-a.low // share), a.high // share)", "bounded(base, a.low // share, -(-a.high // share) // 2)"),
+    Fault("registers.py", "row.products[found.text] = share * b.low, base.text", "row.products[found.text] = b.low, base.text"),
     Fault("registers.py", "const(own // share)), d // share)", "const(own // share)), d)"),
     Fault("registers.py", "_, n, d = shared(row, n, d)", "_, n, _ = shared(row, n, d)"),
     Fault(

@@ -164,6 +164,54 @@ charges:
     assert same(rule, facts, PERIODS[0], as_lists)
 
 
+@pytest.mark.parametrize("again", ["x * six if x > ten else none", "none if x <= ten else x * six", "x * six if x < ten else x * six"])
+def test_a_product_met_again_under_a_condition_keeps_its_own_bounds_elsewhere(again: str) -> None:
+    rule = version(f"""
+inputs:
+  x: {{unit: kg, step: 1, min: -1000, max: 1000}}
+values:
+  six: {{value: 60, unit: CNY/kg}}
+  ten: {{value: 10, unit: kg}}
+  limit: {{value: 300, unit: CNY}}
+  none: {{value: 0, unit: CNY}}
+charges:
+  first: {{kind: working, unit: CNY, formula: "x * six"}}
+  again: {{kind: working, unit: CNY, formula: "{again}"}}
+  bill: {{formula: "round(limit if first > limit else again if again > none else none, 1)"}}
+""")
+    facts: list[Facts] = [{"x": x} for x in (-1000, -11, -10, -7, -1, 0, 1, 5, 6, 9, 10, 11, 1000)]
+    assert same(rule, facts, PERIODS[0], as_lists)
+
+
+def test_in_a_stage_too() -> None:
+    rule = version("""
+stage:
+  grain: day
+  inputs: {flow: {unit: m3, step: 1, min: -50, max: 50, collect: sum, missing: {fill: refuse}}}
+  charges:
+    first: {unit: CNY, formula: "flow * six"}
+    again: {unit: CNY, formula: "flow * six if flow > ten else none"}
+    paid: {unit: CNY, formula: "one if first > limit else two"}
+inputs:
+  amount: {unit: CNY, step: 1, min: 0, max: 5000, collect: sum, of: stage.paid}
+values:
+  six: {value: 60, unit: CNY/m3}
+  ten: {value: 10, unit: m3}
+  limit: {value: 300, unit: CNY}
+  none: {value: 0, unit: CNY}
+  one: {value: 1, unit: CNY}
+  two: {value: 2, unit: CNY}
+charges:
+  fee: {formula: "round(amount, 0.01)"}
+""")
+    flow = [D(-5), D(1), D(20), *[D(3)] * 25]
+    days = pa.table({"account": ["a"] * 28, "start": [date(2026, 2, 1 + day) for day in range(28)], "flow": pa.array(flow, pa.decimal64(9, 0))})
+    engines: tuple[rate.Engine, ...] = ("numpy", "fused")
+    for engine in engines:
+        found = rule.rate({"account": ["a"]}, stage=days, period=(date(2026, 2, 1), date(2026, 3, 1)), engine=engine)
+        assert found["fee"] == [D("55.00")]
+
+
 @pytest.mark.skipif(not STREAMS, reason="no processor of that kind")
 @pytest.mark.parametrize("rows", [1, 7, 8, 9, 511, 512, 513, MANY])
 def test_amounts_written_past_the_caches_are_the_same_to_the_last_row(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,9 +237,12 @@ def test_amounts_written_past_the_caches_are_the_same_to_the_last_row(rows: int,
 
 def test_large_frames_alone_are_written_past_the_caches_and_only_where_that_was_seen_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "FASTER", ("",))
-    assert [compiled.streams(rows) for rows in (compiled.STREAMS - 1, compiled.STREAMS)] == [False, STREAMS]
+    few = (compiled.Output("fee", 2, 128, 2), compiled.Output("unseen", 2, 0, 2))
+    assert [compiled.streams(rows, few) for rows in (compiled.STREAMS - 1, compiled.STREAMS)] == [False, STREAMS]
+    most = compiled.NEAR // compiled.STREAMED // 16
+    assert [compiled.streams(compiled.STREAMS, few[:1] * count) for count in (most, most + 1)] == [STREAMS, False], "their blocks lie on the stack"
     monkeypatch.setattr(compiled, "FASTER", ("no such processor",))
-    assert not compiled.streams(compiled.STREAMS)
+    assert not compiled.streams(compiled.STREAMS, few)
 
 
 @pytest.mark.parametrize("bits", [32, 64, 128])
@@ -202,7 +253,26 @@ def test_memory_of_amounts_is_whole_lines(bits: int) -> None:
         made = columns.new_amounts("x", rows, 2, reach, signed=True, narrow=True)
         assert (made.memory.size % compiled.LINE, len(made.words), columns.bits_of(made)) == (0, rows, bits)
         assert made.memory.size >= rows * bits // 8
-        assert len(columns.finish(made)) == rows
+        found = columns.finish(made)
+        assert (len(found), found.buffers()[1].size) == (rows, rows * bits // 8), "and nothing behind them is written to a file"
+
+
+@pytest.mark.parametrize("formula", ["(x if x == y else x) * v", "x * v if x == y else x * v", "(x if x > y else x) * v", "min(x, y) * v if x < y else x * v"])
+def test_what_a_condition_says_of_a_number_holds_on_its_side_only(formula: str) -> None:
+    """Where ``x == y`` both are at most 3, and 32 bits hold them; elsewhere ``x`` is as large as its own bounds say."""
+    rule = version(f"""
+inputs:
+  x: {{unit: kg, step: 1, min: 0, max: 4294967296}}
+  y: {{unit: kg, step: 0.01, min: 1, max: 3}}
+values:
+  v: {{value: 0.45, unit: CNY/kg}}
+  step: {{value: 0.6, unit: CNY}}
+charges:
+  bill: {{formula: "round({formula}, step, ceiling)"}}
+""")
+    facts: list[Facts] = [{"x": x, "y": y} for x in (0, 1, 2, 3, 4, 2**31 - 1, 2**31, 2**32 - 1, 2**32) for y in (1, 2, 3)]
+    assert same(rule, facts, PERIODS[0], as_lists)
+    assert same(rule, plain(rule, [{name: D(str(value)) for name, value in row.items()} for row in facts]), PERIODS[0], as_arrow)
 
 
 # --- columns as they come -----------------------------------------------------------------------------------------
