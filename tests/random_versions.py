@@ -178,7 +178,7 @@ def number(draft: Draft, unit: str, depth: int) -> str:
         case 1:
             return f"({a} - {b})"
         case 2 | 3:
-            return f"({a} if {test(draft, depth - 1)} else {a if draft.chance(5) else b})"  # the same number, of which the test says more on one side
+            return f"({a} if {test(draft, depth - 1)} else {b})"
         case 4:
             return f"{draft.pick('min', 'max', 'sum')}({many})"
         case 5:
