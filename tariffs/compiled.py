@@ -47,6 +47,7 @@ STREAMED = 2**9  # so many where their amounts stay there too, before they are w
 NEAR = 2**17  # bytes that a block's amounts may have for that
 LINE = 64  # bytes that memory is written by
 STREAMS = 2**22  # rows whose amounts are written past the caches: of fewer, who reads them next finds some there
+STREAMABLE = platform.machine() in ("x86_64", "AMD64")  # whether that can be done here, faster or not
 FASTER = ("znver",)  # the processors, as LLVM calls them, that were seen to do that faster
 CHAIN = 16  # members of a choice compared one by one; with more, a look-up a row is cheaper
 #: What an input brings, a word each: its address, that of its bits, their offset, and for a choice a table and its size.
@@ -101,7 +102,7 @@ def available() -> bool:
 
 def streams(rows: int, outputs: Sequence[Output]) -> bool:
     """Whether the amounts of so many rows are written past the caches. With many columns a block's would lie in none of the near ones, and fill the stack."""
-    if rows < STREAMS or platform.machine() not in ("x86_64", "AMD64") or sum(output.bits for output in outputs) // 8 * STREAMED > NEAR:
+    if rows < STREAMS or not STREAMABLE or sum(output.bits for output in outputs) // 8 * STREAMED > NEAR:
         return False
     import llvmlite.binding as llvm  # type: ignore[import-untyped]
 

@@ -1,7 +1,7 @@
 """One row of a checked version as machine code: every expression written out in LLVM's notation, one place per node.
 
 The third evaluator, for rows with nothing wrong: the same numbers as ``rate`` and ``explain``, in at most 64 bits. Every number
-carries bounds; where they reach 2**62, ``write_row`` tries again with smaller inputs, and rows beyond those (like all others that
+carries bounds; where they reach 2**62, ``compiled.write`` tries again with smaller inputs, and rows beyond those (like all others that
 something is wrong with) set ``%bad``, so that they are left to NumPy. ``registers`` has the arithmetic; nothing here runs: ``compiled`` does that.
 """
 

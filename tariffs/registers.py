@@ -247,11 +247,10 @@ def exact_quotient(row: Row, a: Num, d: int) -> Num:
     low, high = -(-a.low // d), a.high // d
     if low >= high:
         return const(low)
-    own, base = _factored(row, a)
     if d == 1:
         return a
-    if (share := gcd(own, d)) > 1:
-        return exact_quotient(row, multiply(row, base, const(own // share)), d // share)
+    if (share := gcd(_factored(row, a)[0], d)) > 1:
+        return exact_quotient(row, _without(row, a, share), d // share)
     twos = (d & -d).bit_length() - 1
     inverse = pow(d >> twos, -1, 2**64)
     if small(a):

@@ -123,7 +123,7 @@ FAULTS = [
     ),
     Fault("registers.py", "bounded(base, -(-a.low // share), a.high // share)", "bounded(base, a.low // share, -(-a.high // share) // 2)"),
     Fault("registers.py", "row.products[found.text] = share * b.low, base.text", "row.products[found.text] = b.low, base.text"),
-    Fault("registers.py", "const(own // share)), d // share)", "const(own // share)), d)"),
+    Fault("registers.py", "_without(row, a, share), d // share)", "_without(row, a, share), d)"),
     Fault("registers.py", "_, n, d = shared(row, n, d)", "_, n, _ = shared(row, n, d)"),
     Fault(
         "registers.py",

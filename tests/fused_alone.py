@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -12,7 +11,7 @@ from zlib import crc32
 import pyarrow as pa
 
 import tariffs
-from tariffs import binding, columns, periods_in, rate
+from tariffs import binding, columns, compiled, periods_in, rate
 from tariffs.model import Input
 from tariffs.money import EXACT
 from tariffs.program import program_of
@@ -22,18 +21,14 @@ Outcome = dict[str, Decimal]
 Form = Callable[[tariffs.TariffVersion, Sequence[Mapping[str, object]], Sequence[int]], dict[str, Any]]
 
 
-#: Whether amounts can be written past the caches here, whether or not that is faster.
-STREAMS = platform.machine() in ("x86_64", "AMD64")
-
-
-def bind(version: tariffs.TariffVersion, frame: Any, period: Period | None, *, narrow: bool = False, streamed: bool | None = None) -> binding.Bound | None:
-    """None where its numbers pass 64 bits. Every second version is ``streamed``, unless one says."""
-    streamed = crc32(version.model.content) % 2 == 1 if streamed is None else streamed
+def bind(version: tariffs.TariffVersion, frame: Any, period: Period | None, *, narrow: bool = False) -> binding.Bound | None:
+    """None where its numbers pass 64 bits. Every second version is written past the caches, where that can be."""
     program = program_of(version.model)
     opened = columns.open_frame(frame, [*version.model.choices, *(item.full_name for item in version.model.inputs), *periods_in.COLUMNS])
     by_row = period is None and periods_in.has_columns(opened)
     outputs = rate._outputs(program, opened.rows, True, narrow, "raise")
-    return rate._bind(program, opened, None if by_row else period, by_row, outputs, streamed=streamed and STREAMS)
+    streamed = compiled.STREAMABLE and crc32(version.model.content) % 2 == 1
+    return rate._bind(program, opened, None if by_row else period, by_row, outputs, streamed=streamed)
 
 
 def amounts(bound: binding.Bound) -> list[Outcome]:

@@ -28,7 +28,7 @@ from tariffs.money import Mode, round_ratio
 from tariffs.program import program_of
 from tariffs.registers import DOUBLE
 from tariffs.scaled import SMALL
-from tests.fused_alone import STREAMS, Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
+from tests.fused_alone import Form, Period, amounts, as_arrow, as_lists, bind, compare, plain
 from tests.random_versions import PERIODS, random_facts, random_version
 from tests.test_rate import BODY, FRAME, QUOTA, refusal, version
 
@@ -183,7 +183,7 @@ charges:
     assert same(rule, facts, PERIODS[0], as_lists)
 
 
-def test_in_a_stage_too() -> None:
+def test_a_product_met_again_in_a_stage_keeps_its_own_bounds_too() -> None:
     rule = version("""
 stage:
   grain: day
@@ -212,7 +212,7 @@ charges:
         assert found["fee"] == [D("55.00")]
 
 
-@pytest.mark.skipif(not STREAMS, reason="no processor of that kind")
+@pytest.mark.skipif(not compiled.STREAMABLE, reason="no processor of that kind")
 @pytest.mark.parametrize("rows", [1, 7, 8, 9, 511, 512, 513, MANY])
 def test_amounts_written_past_the_caches_are_the_same_to_the_last_row(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "STREAMS", 0)
@@ -238,9 +238,9 @@ def test_amounts_written_past_the_caches_are_the_same_to_the_last_row(rows: int,
 def test_large_frames_alone_are_written_past_the_caches_and_only_where_that_was_seen_to_be_faster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiled, "FASTER", ("",))
     few = (compiled.Output("fee", 2, 128, 2), compiled.Output("unseen", 2, 0, 2))
-    assert [compiled.streams(rows, few) for rows in (compiled.STREAMS - 1, compiled.STREAMS)] == [False, STREAMS]
+    assert [compiled.streams(rows, few) for rows in (compiled.STREAMS - 1, compiled.STREAMS)] == [False, compiled.STREAMABLE]
     most = compiled.NEAR // compiled.STREAMED // 16
-    assert [compiled.streams(compiled.STREAMS, few[:1] * count) for count in (most, most + 1)] == [STREAMS, False], "their blocks lie on the stack"
+    assert [compiled.streams(compiled.STREAMS, few[:1] * count) for count in (most, most + 1)] == [compiled.STREAMABLE, False], "their blocks lie on the stack"
     monkeypatch.setattr(compiled, "FASTER", ("no such processor",))
     assert not compiled.streams(compiled.STREAMS, few)
 
