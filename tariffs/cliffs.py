@@ -235,8 +235,9 @@ def falls(total: Curve, curves: Amounts, found: list[Jump], world: World) -> lis
     for index, (start, end) in enumerate(pairwise(total.at)):
         if total.lines[index][0] < 0 and defined.lines[index][1]:
             who = tuple(name for name, line in zip(curves.lines, lines, strict=True) if line.lines[index][0] < 0)
-            first = ceil(start / world.grid) + (pieces.limits(total, index)[2] != total.values[index])
-            last = floor(end / world.grid) - (pieces.limits(total, index + 1)[0] != total.values[index + 1])
+            first, last = ceil(start / world.grid), floor(end / world.grid)
+            first += first * world.grid == start and pieces.limits(total, index)[2] != total.values[index]  # a leap at the edge is not of the line
+            last -= last * world.grid == end and pieces.limits(total, index + 1)[0] != total.values[index + 1]
             runs.append(Fall(first, last, (), who, "exact"))
     jumped = {jump.at: jump for jump in found}
     for k in sorted({k for x in total.at for k in (floor(x / world.grid), ceil(x / world.grid) - 1)} | jumped.keys()):  # steps that no one line covers
