@@ -6,29 +6,34 @@ BIN := .venv/bin
 READY := .venv/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup demo test lint types check clean lock bench
+.PHONY: help setup demo test suite lint types clean lock bench
 
 help:
 	@echo "make demo   price one thing, then run a sample city's month into out/"
 	@echo "make test   lint, types, layers and the whole suite"
-	@echo "make setup | lint | types | lock | bench | clean"
+	@echo "make setup | lint | types | suite | lock | bench | clean"
 
 setup: $(READY)
 
-# Installed again only when the pins or the package's own description change.
+# Installed again only when the pins or the package's own description change. What Python compiles is compiled when it is first imported:
+# most of what is installed never is, and compiling all of it takes as long as installing it.
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: apt install python3 python3-venv"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 demo: $(READY)
 	@$(BIN)/python examples/demo.py
 
+# Types are checked beside the suite, which now and then waits for something.
+test: lint
+	@$(MAKE) --no-print-directory -j 2 types suite
+
 # Each worker takes a half in order, so that what a module sets up is hardly ever made twice; whoever is done first takes from the other.
 # What Python compiles is kept meanwhile, whatever the machine says: the tests start some hundreds of processes.
-test: lint types
+suite: $(READY)
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
@@ -47,7 +52,7 @@ lock: $(READY)
 
 # The peers that `python -m benchmarks` measures itself against: large, and nothing else needs them.
 bench: $(READY)
-	$(BIN)/python -m pip install --quiet --require-hashes -r benchmarks/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-compile --require-hashes -r benchmarks/requirements.lock
 
 clean:
 	rm -rf .venv out build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from examples.contracts import pictures, tables
 from examples.contracts.budget import NoPricesError
-from examples.contracts.story import tell
+from examples.contracts.story import Story, tell
 from examples.contracts.words import say
 from tariffs.messages import LANGUAGES
 
@@ -33,15 +33,19 @@ def main(arguments: list[str] | None = None) -> int:
     except NoPricesError as error:
         print(say("budget.none", given.locale, reason=error))
         return 1
-    given.output.mkdir(parents=True, exist_ok=True)
-    told = tables.text(story, given.locale)
-    (given.output / "contract_forms.txt").write_text(told, encoding="utf-8")
-    files = ["contract_forms.txt", *tables.write_csv(story, given.output), *pictures.draw(story, given.locale, given.output)]
-    print(told)
+    print(tables.text(story, given.locale))
+    files = write(story, given.locale, given.output)
     if given.locale != "en" and not pictures.fonts():
         print(say("written.english", given.locale))
     print(say("written", given.locale, folder=given.output, files=", ".join(files)))
     return 0
+
+
+def write(story: Story, locale: str, folder: Path) -> list[str]:
+    """The story as text, tables and pictures; gives their names."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "contract_forms.txt").write_text(tables.text(story, locale), encoding="utf-8")
+    return ["contract_forms.txt", *tables.write_csv(story, folder), *pictures.draw(story, locale, folder)]
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ def main() -> None:
     given = _parser().parse_args()
     match given.what:
         case "packs":
-            sys.exit(packs.run(given.rows, given.seed, explained=given.explained, tariff=given.tariff, everywhere=given.everywhere, show=given.show))
+            wanted = {"explained": given.explained, "tariff": given.tariff, "everywhere": given.everywhere, "show": given.show, "jobs": given.jobs}
+            sys.exit(packs.run(given.rows, given.seed, **wanted))
         case "differential":
             differential.run(given.seconds, given.seed)
         case "decompose":
@@ -48,7 +49,8 @@ def _parser() -> argparse.ArgumentParser:
 
     steps = (30, "steps a life")
     explained = (10_000, "of these rows, how many are held against explain too")
-    own = command("packs", "every path of every pack against a loop over decimals", rows=(1000, "rows a published version"), explained=explained)
+    jobs = (1, "how many processes, each taking a version")
+    own = command("packs", "every path of every pack against a loop over decimals", rows=(1000, "rows a published version"), explained=explained, jobs=jobs)
     own.add_argument("--tariff", default="", metavar="TEXT", help="only packs with this in their id")
     own.add_argument("--everywhere", action="store_true", help="the packs of the examples and the tests too")
     own.add_argument("--show", action="store_true", help="print each decimal loop")

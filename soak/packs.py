@@ -1,14 +1,18 @@
 """Every pack, a million rows on its own edges and halves: the decimal loop against every path of ``rate``, and against ``explain``.
 
-``python -m soak packs --rows 1000000 [--tariff X] [--everywhere]``; exit code 1 where a single amount or refusal differs.
+``python -m soak packs --rows 1000000 [--jobs N] [--tariff X] [--everywhere]``; exit code 1 where a single amount or refusal differs.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from datetime import date
 from decimal import Decimal
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,19 +33,23 @@ NOT_TAKEN = ("fused-absent", "fused-wide")  # what a path says of a version it d
 STAGED = 2**11  # the same of a version whose rows have rows of their own
 
 
-def run(rows: int, seed: int, *, explained: int = 10_000, tariff: str = "", everywhere: bool = False, show: bool = False) -> int:
-    """Prints a line a pack; 1 where one differs. ``tariff`` is a part of a tariff's id."""
+def run(rows: int, seed: int, *, explained: int = 10_000, tariff: str = "", everywhere: bool = False, show: bool = False, jobs: int = 1) -> int:
+    """Prints a line a pack; 1 where one differs. ``tariff`` is a part of a tariff's id; ``jobs``: how many processes take a version each."""
     files = [file for file in packs(everywhere) if tariff in file.tariff]
     tallies = []
-    for file in files:
-        version = tariffs.read(file)
-        if show:
-            print(source(version.model))
-        tallies.append(soak(version, rows, explained, seed))
-        print(line(tallies[-1]), flush=True)
+    with ProcessPoolExecutor(jobs, get_context("spawn")) if jobs > 1 else nullcontext() as pool:
+        for tally, file in zip((map if pool is None else pool.map)(partial(_soak_file, rows, explained, seed), files), files, strict=True):
+            if show:
+                print(source(tariffs.read(file).model))
+            tallies.append(tally)
+            print(line(tally), flush=True)
     wrong = sum(tally.wrong for tally in tallies)
     print(f"packs: {len(tallies)} of {len(files)} versions, {_counts(tallies)}")
     return 1 if wrong or not tallies else 0
+
+
+def _soak_file(rows: int, explained: int, seed: int, file: tariffs.VersionFile) -> Tally:
+    return soak(tariffs.read(file), rows, explained, seed)
 
 
 def packs(everywhere: bool) -> Iterator[tariffs.VersionFile]:

@@ -21,7 +21,7 @@ from soak.decimal_loop import WORDS, build, rate_all, source
 from soak.pack_paths import Halves, by_loop, counting, differences, in_memory, ways
 from soak.pack_rows import draw, study
 from soak.pack_tables import Tables, tables
-from soak.packs import line, packs, soak
+from soak.packs import line, packs, run, soak
 from tariffs.money import Mode, round_fraction
 from tests import random_plants
 from tests.random_versions import random_version
@@ -36,6 +36,15 @@ def test_every_pack_is_rated_alike_by_the_loop_by_every_path_and_by_explain(part
     assert [line(tally) for tally in tallies if tally.wrong] == []
     assert sum(tally.halves for tally in tallies) > 500, "halves are solved for"
     assert sum(tally.rows - tally.refused for tally in tallies) > 500 * len(tallies), "most rows are rated"
+
+
+def test_several_processes_find_what_one_finds(capsys: pytest.CaptureFixture[str]) -> None:
+    told = []
+    for jobs in (1, 2):
+        assert run(60, 3, explained=6, tariff="beijing/construction-waste", jobs=jobs) == 0
+        told.append([said.partition("; k rows/s")[0] for said in capsys.readouterr().out.splitlines()])
+    assert told[0] == told[1]
+    assert len(told[0]) == 3, "a line a version, and one of all"
 
 
 def test_packs_with_a_stage_are_rated_alike_too() -> None:
