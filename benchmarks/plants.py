@@ -138,8 +138,9 @@ def run(full: int = 2_700, simple: int = 27_000, explained: int = 20, repeat: in
         missed = {way: plants_peers.missed(peer(), lines) for way, peer in peers.items()}
         spent = timed(ways, repeat)
         figures = [Figure(way, rows.num_rows, spent[way], missed.get(way, wrong), explained * 12 if way not in missed else frame.num_rows) for way in ways]
+        # With plant and month as one sorted number given before the clock starts, Polars stands in the table without a promise: ours finds them.
         polars = min(seconds for way, seconds in spent.items() if way.startswith("Polars int64, threads"))
-        own = [Ratio(f"plants, {name} contract: tariffs beside Polars", polars / spent["tariffs"], at_least=3)]
+        own = [Ratio(f"plants, {name} contract: tariffs beside Polars, both from plant and day", polars / spent["tariffs"], at_least=3)]
         show(f"plants, {name} contract: {frame.num_rows:,} plant-months", figures, own)
         assert not wrong, f"{wrong} plant-months differ from explain"
         assert not any(missed.values()), f"plant-months differ from a peer: {missed}"

@@ -12,6 +12,7 @@ import importlib
 import os
 import resource
 import shutil
+import statistics
 import sys
 import tempfile
 import time
@@ -156,22 +157,34 @@ def spark_way(session: Any, version: tariffs.TariffVersion, source: Path, folder
 
 
 def growth(folder: Path, up_to: int, seed: int) -> tuple[list[Figure], int, list[Ratio]]:
-    """Seconds by rows, the most memory a worker held (bytes), and how much dearer a row is where there are most than at a million."""
+    """Seconds by rows (the median of three, from 100 M one), the most memory a worker held (bytes), and how much dearer a row is where there are most
+    than where every worker has the same few files.
+    """
     version, figures = WORK.version, list[Figure]()
     with pool() as workers:
+        write(folder / "first", 4 * WORKERS * PIECE // 10, PIECE // 10, seed)
+        scale.rate_files(version, folder / "first", folder / "started", run=workers.map)  # a pool starts a process when no other is idle
         for rows in (10**power for power in range(4, 10) if 10**power <= up_to):
             source, target = folder / f"given-{rows}", folder / f"made-{rows}"
             write(source, rows, PIECE, seed)
             scale.rate_files(version, sorted(source.iterdir())[:1], folder / "warm", run=workers.map)
-            begin = time.perf_counter()
-            done = scale.rate_files(version, source, target, run=workers.map)
-            figures.append(Figure(LOCAL, rows, time.perf_counter() - begin, note=f"total {done.totals['total']}"))
-            for path in (source, target, folder / "warm"):
+            runs = [_once(version, source, target, workers) for _ in range(3 if rows < 10**8 else 1)]
+            figures.append(Figure(LOCAL, rows, statistics.median(seconds for seconds, _ in runs), note=f"total {runs[0][1]}"))
+            for path in (source, folder / "warm"):
                 shutil.rmtree(path)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     large = [one.seconds / one.rows for one in figures if one.rows >= PIECE * WORKERS]
     ratios = [Ratio(f"a row among {figures[-1].rows:,} / among {10 * PIECE:,}", large[-1] / large[0], at_most=1.25)] if len(large) > 1 else []
     return figures, memory, ratios
+
+
+def _once(version: tariffs.TariffVersion, source: Path, target: Path, workers: ProcessPoolExecutor) -> tuple[float, object]:
+    """Seconds, and what the rows come to; the result is thrown away."""
+    begin = time.perf_counter()
+    done = scale.rate_files(version, source, target, run=workers.map)
+    spent = time.perf_counter() - begin
+    shutil.rmtree(target)
+    return spent, done.totals["total"]
 
 
 def plot(figures: list[Figure]) -> None:

@@ -68,7 +68,7 @@ def speed(figure: Mapping[str, Any]) -> float:
 
 def _called(way: str) -> str:
     parts = way.split(", ")
-    return ", ".join(parts[: {"tariffs": 3, "DuckDB DECIMAL": 1, "chDB Decimal64": 1}.get(parts[0], 2)])
+    return ", ".join(parts[: {"tariffs": 3, "DuckDB DECIMAL": 1, "chDB Decimal64": 1, "OpenFisca-Core": 3}.get(parts[0], 2)])
 
 
 def _cells(figure: Mapping[str, Any] | None) -> tuple[str, str]:

@@ -91,7 +91,7 @@ def ways(version: Version) -> dict[str, Way]:
     """
     found = {"numpy": in_memory(engine="numpy"), "narrow": in_memory(engine="numpy", narrow=True), "least": in_memory(least=True, engine="numpy", narrow=True)}
     if version.stage is not None:
-        return {**found, "shuffled": shuffled}
+        return {**found, "fused": in_memory(engine="fused"), "fused narrow": in_memory(engine="fused", narrow=True), "shuffled": shuffled}
     forms: dict[str, dict[str, bool]] = {"fused": {}, "fused narrow": {"narrow": True}, "fused least": {"least": True, "narrow": True}}
     code = {name: in_memory(engine="fused", **options) for name, options in forms.items()}
     return {**found, **code, **{f"{name} streamed": streamed(way) for name, way in code.items()}, "file": by_file()}

@@ -353,6 +353,10 @@ def example(name: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def test_dask_comes_to_the_same_both_ways() -> None:
+    assert example("scale_dask") == ["files 4 rows 40000 total 150867350.00", "rows 40000 total 150867350.00"]
+
+
 def test_ray_comes_to_the_same_both_ways() -> None:
     pytest.importorskip("ray")
     assert example("scale_ray") == ["files 4 rows 40000 total 150867350.00", "rows 40000 total 150867350.00"]
