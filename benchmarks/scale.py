@@ -12,10 +12,8 @@ import importlib
 import os
 import resource
 import shutil
-import statistics
 import sys
 import tempfile
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -32,6 +30,7 @@ from benchmarks import workloads
 from benchmarks.measure import timed
 from benchmarks.results import Figure, Ratio, as_data, conclude, show
 from tariffs import scale
+from tariffs.manifest import Manifest
 
 WORK = workloads.quota()
 WORKERS = 2
@@ -67,12 +66,7 @@ def engines(folder: Path, rows: int, files: int, repeat: int, seed: int, *, spar
     write(source, rows, -(-rows // files), seed)
 
     def by(name: str, engine: scale.Run) -> Callable[[], object]:
-        def way() -> None:
-            target = folder / uuid.uuid4().hex
-            left.setdefault(name, set()).add(scale.rate_files(version, source, target, run=engine).path.read_bytes())
-            shutil.rmtree(target)
-
-        return way
+        return way_of(source, folder, engine, lambda done: left.setdefault(name, set()).add(done.path.read_bytes()))
 
     with contextlib.ExitStack() as stack:
         ways = {LOCAL: by(LOCAL, stack.enter_context(pool()).map), DASK: by(DASK, scale.by_dask(stack.enter_context(dask())))}
@@ -86,6 +80,17 @@ def engines(folder: Path, rows: int, files: int, repeat: int, seed: int, *, spar
     ratios = [Ratio(f"{name} / {LOCAL}", spent[name] / spent[LOCAL], at_most=1.25) for name in (DASK,)]
     wrong = wrong_of(folder, -(-rows // files), seed)
     return [Figure(name, rows, seconds, wrong, min(CHECKED, rows // files)) for name, seconds in spent.items()], ratios
+
+
+def way_of(source: Path, folder: Path, engine: scale.Run, seen: Callable[[Manifest], None]) -> Callable[[], object]:
+    """Rates the files of ``source``; what is left is ``seen`` and thrown away."""
+
+    def way() -> None:
+        target = folder / uuid.uuid4().hex
+        seen(scale.rate_files(WORK.version, source, target, run=engine))
+        shutil.rmtree(target)
+
+    return way
 
 
 def wrong_of(folder: Path, rows: int, seed: int) -> int:
@@ -157,34 +162,21 @@ def spark_way(session: Any, version: tariffs.TariffVersion, source: Path, folder
 
 
 def growth(folder: Path, up_to: int, seed: int) -> tuple[list[Figure], int, list[Ratio]]:
-    """Seconds by rows (the median of three, from 100 M one), the most memory a worker held (bytes), and how much dearer a row is where there are most
-    than where every worker has the same few files.
+    """Seconds by rows (warm: the median of three, from 100 M rows one), the most memory a worker held (bytes), and how much dearer a row is where there
+    are most than at ten million.
     """
-    version, figures = WORK.version, list[Figure]()
+    figures = list[Figure]()
     with pool() as workers:
-        write(folder / "first", 4 * WORKERS * PIECE // 10, PIECE // 10, seed)
-        scale.rate_files(version, folder / "first", folder / "started", run=workers.map)  # a pool starts a process when no other is idle
         for rows in (10**power for power in range(4, 10) if 10**power <= up_to):
-            source, target = folder / f"given-{rows}", folder / f"made-{rows}"
+            source, done = folder / f"given-{rows}", list[Manifest]()
             write(source, rows, PIECE, seed)
-            scale.rate_files(version, sorted(source.iterdir())[:1], folder / "warm", run=workers.map)
-            runs = [_once(version, source, target, workers) for _ in range(3 if rows < 10**8 else 1)]
-            figures.append(Figure(LOCAL, rows, statistics.median(seconds for seconds, _ in runs), note=f"total {runs[0][1]}"))
-            for path in (source, folder / "warm"):
-                shutil.rmtree(path)
+            spent = timed({LOCAL: way_of(source, folder, workers.map, done.append)}, 3 if rows < 10**8 else 1)
+            figures.append(Figure(LOCAL, rows, spent[LOCAL], note=f"total {done[0].totals['total']}"))
+            shutil.rmtree(source)
     memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     large = [one.seconds / one.rows for one in figures if one.rows >= PIECE * WORKERS]
     ratios = [Ratio(f"a row among {figures[-1].rows:,} / among {10 * PIECE:,}", large[-1] / large[0], at_most=1.25)] if len(large) > 1 else []
     return figures, memory, ratios
-
-
-def _once(version: tariffs.TariffVersion, source: Path, target: Path, workers: ProcessPoolExecutor) -> tuple[float, object]:
-    """Seconds, and what the rows come to; the result is thrown away."""
-    begin = time.perf_counter()
-    done = scale.rate_files(version, source, target, run=workers.map)
-    spent = time.perf_counter() - begin
-    shutil.rmtree(target)
-    return spent, done.totals["total"]
 
 
 def plot(figures: list[Figure]) -> None:

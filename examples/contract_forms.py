@@ -33,18 +33,19 @@ def main(arguments: list[str] | None = None) -> int:
     except NoPricesError as error:
         print(say("budget.none", given.locale, reason=error))
         return 1
-    print(tables.text(story, given.locale))
-    files = write(story, given.locale, given.output)
+    told = tables.text(story, given.locale)
+    print(told)
+    files = write(story, told, given.locale, given.output)
     if given.locale != "en" and not pictures.fonts():
         print(say("written.english", given.locale))
     print(say("written", given.locale, folder=given.output, files=", ".join(files)))
     return 0
 
 
-def write(story: Story, locale: str, folder: Path) -> list[str]:
-    """The story as text, tables and pictures; gives their names."""
+def write(story: Story, told: str, locale: str, folder: Path) -> list[str]:
+    """The story as text (``told``), tables and pictures; gives their names."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "contract_forms.txt").write_text(tables.text(story, locale), encoding="utf-8")
+    (folder / "contract_forms.txt").write_text(told, encoding="utf-8")
     return ["contract_forms.txt", *tables.write_csv(story, folder), *pictures.draw(story, locale, folder)]
 
 

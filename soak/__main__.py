@@ -12,8 +12,8 @@ def main() -> None:
     given = _parser().parse_args()
     match given.what:
         case "packs":
-            wanted = {"explained": given.explained, "tariff": given.tariff, "everywhere": given.everywhere, "show": given.show, "jobs": given.jobs}
-            sys.exit(packs.run(given.rows, given.seed, **wanted))
+            which = {"tariff": given.tariff, "everywhere": given.everywhere}
+            sys.exit(packs.run(given.rows, given.seed, explained=given.explained, show=given.show, jobs=given.jobs, **which))
         case "differential":
             differential.run(given.seconds, given.seed)
         case "decompose":

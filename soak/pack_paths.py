@@ -90,10 +90,10 @@ def ways(version: Version) -> dict[str, Way]:
     ``least``: narrow columns, and what comes in as narrow as its numbers allow. ``streamed``: written past the caches, as many rows are.
     """
     found = {"numpy": in_memory(engine="numpy"), "narrow": in_memory(engine="numpy", narrow=True), "least": in_memory(least=True, engine="numpy", narrow=True)}
-    if version.stage is not None:
-        return {**found, "fused": in_memory(engine="fused"), "fused narrow": in_memory(engine="fused", narrow=True), "shuffled": shuffled}
     forms: dict[str, dict[str, bool]] = {"fused": {}, "fused narrow": {"narrow": True}, "fused least": {"least": True, "narrow": True}}
     code = {name: in_memory(engine="fused", **options) for name, options in forms.items()}
+    if version.stage is not None:
+        return {**found, **code, "shuffled": shuffled}
     return {**found, **code, **{f"{name} streamed": streamed(way) for name, way in code.items()}, "file": by_file()}
 
 

@@ -116,31 +116,30 @@ charges: {fee: {formula: "round(max(use * price - 3 * max(use - start, 0) * pric
     assert brief(look(body % "", {})) == []
 
 
+FALLS_BEYOND, FALLS_BEFORE = "use * price if use {} edge else much - use * price", "much - use * price if use {} edge else much + use * price"
+
+
 @pytest.mark.parametrize(
-    ("edge", "side", "first", "before"),
-    [("2.5", "<=", "3", "34.00"), ("2.5", "<", "3", "34.00"), ("3", "<=", "4", "32.00"), ("3", "<", "3", "34.00")],
+    ("formula", "edge", "side", "fall"),
+    [
+        (FALLS_BEYOND, "2.5", "<=", ("3", "34.00", "10", "20.00")),
+        (FALLS_BEYOND, "2.5", "<", ("3", "34.00", "10", "20.00")),
+        (FALLS_BEYOND, "3", "<=", ("4", "32.00", "10", "20.00")),
+        (FALLS_BEYOND, "3", "<", ("3", "34.00", "10", "20.00")),
+        (FALLS_BEFORE, "7.5", "<=", ("0", "40.00", "7", "26.00")),
+        (FALLS_BEFORE, "7.5", "<", ("0", "40.00", "7", "26.00")),
+        (FALLS_BEFORE, "7", "<=", ("0", "40.00", "7", "26.00")),
+        (FALLS_BEFORE, "7", "<", ("0", "40.00", "6", "28.00")),
+    ],
 )
-def test_what_falls_beyond_an_edge_falls_from_the_first_value_beyond_it(edge: str, side: str, first: str, before: str) -> None:
+def test_what_falls_beside_an_edge_falls_from_and_to_the_values_next_to_it(formula: str, edge: str, side: str, fall: tuple[str, ...]) -> None:
     """Also where the edge is no value that can be given."""
     body = f"""
 inputs: {{use: {{unit: t, step: 1, min: 0, max: 10, collect: sum}}}}
 values: {{price: {{value: 2, unit: CNY/t}}, much: {{value: 40, unit: CNY}}, edge: {{value: {edge}, unit: t}}}}
-charges: {{fee: {{formula: "round(use * price if use {side} edge else much - use * price, 0.01)"}}}}
+charges: {{fee: {{formula: "round({formula.format(side)}, 0.01)"}}}}
 """
-    assert ("fall", "use", "-", first, before, "10", "20.00") in brief(look(body, {}))
-
-
-@pytest.mark.parametrize(
-    ("edge", "side", "last", "after"),
-    [("7.5", "<=", "7", "26.00"), ("7.5", "<", "7", "26.00"), ("7", "<=", "7", "26.00"), ("7", "<", "6", "28.00")],
-)
-def test_what_falls_before_an_edge_falls_to_the_last_value_before_it(edge: str, side: str, last: str, after: str) -> None:
-    body = f"""
-inputs: {{use: {{unit: t, step: 1, min: 0, max: 10, collect: sum}}}}
-values: {{price: {{value: 2, unit: CNY/t}}, much: {{value: 40, unit: CNY}}, edge: {{value: {edge}, unit: t}}}}
-charges: {{fee: {{formula: "round(much - use * price if use {side} edge else much + use * price, 0.01)"}}}}
-"""
-    assert ("fall", "use", "-", "0", "40.00", last, after) in brief(look(body, {}))
+    assert ("fall", "use", "-", *fall) in brief(look(body, {}))
 
 
 def test_started_steps_are_told_once_and_a_cliff_among_them_where_it_lies() -> None:
